@@ -1,0 +1,1 @@
+"""From a prompt to text: prompt building (pure), engines that run the model, post-processing (pure)."""

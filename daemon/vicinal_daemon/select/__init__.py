@@ -1,0 +1,19 @@
+"""Which code to learn from: SIFT and its rivals over a kernel matrix.
+
+Owns the choice of a multiset of candidates and the posterior variance that follows from it.
+Pure: it knows neither files, nor models, nor where a kernel came from.
+"""
+
+from vicinal_daemon.select.kernel import Kernel, lexical_kernel
+from vicinal_daemon.select.posterior import Posterior, irreducible_variance
+from vicinal_daemon.select.strategies import STRATEGIES, Selection, select
+
+__all__ = [
+    "STRATEGIES",
+    "Kernel",
+    "Posterior",
+    "Selection",
+    "irreducible_variance",
+    "lexical_kernel",
+    "select",
+]

@@ -1,0 +1,44 @@
+"""The root of Vicinal's error tree and the errors of the indexer.
+
+Owns how an error presents itself: what happened, what to do about it, and the process's exit code.
+It does not know how errors are printed.
+
+    VicinalError (exit 1)
+    ├── InputError (exit 2)            the request cannot be right: a path outside the repo, a line past the end
+    └── IndexingError (exit 3)         the index cannot be read or written
+        ├── StoreUnavailable           the data folder cannot be written, the disk is full
+        └── StoreLocked                another process is writing this store
+"""
+
+from typing import ClassVar
+
+
+class VicinalError(Exception):
+    """An expected failure: `message` says what happened, `hint` what to do about it."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class InputError(VicinalError):
+    """The request cannot be right, whatever the state of the machine."""
+
+    exit_code = 2
+
+
+class IndexingError(VicinalError):
+    """The index cannot be read or written."""
+
+    exit_code = 3
+
+
+class StoreUnavailable(IndexingError):
+    """The store's folder cannot be written: permissions, a read-only or full disk."""
+
+
+class StoreLocked(IndexingError):
+    """Another process is writing this store."""
