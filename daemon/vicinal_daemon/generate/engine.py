@@ -3,35 +3,15 @@
 Owns the types; knows no framework.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from vicinal_daemon.generate.prompt import FillInTheMiddle, Prompt
+from vicinal_daemon.generate.codec import Codec
+from vicinal_daemon.generate.prompt import Prompt
 
 StopRule = Callable[[str], bool]
 Cancelled = Callable[[], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """What the model thought of a text that it was given.
-
-    Attributes:
-        spans: [start, end) in characters of each scored token.
-        log_probabilities: natural log p of each scored token given all before it.
-    """
-
-    spans: tuple[tuple[int, int], ...]
-    log_probabilities: tuple[float, ...]
-
-    def between(self, start: int, end: int) -> list[float]:
-        """log p of the tokens that reach into [start, end); one that straddles an edge counts on its right."""
-        return [
-            value
-            for (_, stop), value in zip(self.spans, self.log_probabilities, strict=True)
-            if start < stop <= end
-        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +33,11 @@ class Generated:
 
 
 class Engine(Protocol):
-    """Runs a language model: reads, scores, writes."""
+    """Runs a language model to continue prompts. What can also be tuned is a `TransformersEngine`."""
 
     name: str
-    fill_in_the_middle: FillInTheMiddle | None
-
-    def offsets(self, text: str) -> Sequence[tuple[int, int]]:
-        """[start, end) in characters of each token of `text`."""
-        ...
-
-    def score(self, text: str, start: int) -> Scores:
-        """Score each token of `text` that ends behind character `start`."""
-        ...
+    device_name: str
+    codec: Codec
 
     def generate(
         self, prompt: Prompt, stop: StopRule, *, max_tokens: int, cancelled: Cancelled = lambda: False

@@ -4,6 +4,7 @@ Owns attaching, stepping, scaling and detaching. An adapter is a value (named te
 `detached` the model's modules and weights are what they were. It does not know what is learned, or why.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,7 +42,10 @@ class AttachedLora:
                 r=rank, lora_alpha=rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
             )
             try:
-                self.model = get_peft_model(model, config)
+                with warnings.catch_warnings():
+                    # peft asks transformers by an old name; nothing that a user could do about it.
+                    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+                    self.model = get_peft_model(model, config)
             except ValueError as error:
                 raise ModelUnusable(
                     f"this model cannot be tuned with LoRA: {error}", hint="use --steps 0, or another --model"

@@ -5,7 +5,7 @@ or how the adapter will be used.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -63,7 +63,7 @@ def tune(
     The guard: the user's file up to the cursor is held-out text near the target, and free. The adapter is
     scored on it at full and at half strength against the base, and the best of the three is kept.
     """
-    encoded = [engine.encode(text)[0][: settings.max_tokens] for text in examples]
+    encoded = [engine.codec.encode(text)[0][: settings.max_tokens] for text in examples]
     encoded = [ids for ids in encoded if len(ids) > 1]
     if not encoded:
         return Tuned(None, (), {}, (0.0, 0.0))
@@ -71,14 +71,17 @@ def tune(
     losses: list[float] = []
     with attached(engine.model, settings.rank, settings.seed) as lora:
         optimizer = torch.optim.Adam(lora.parameters, lr=settings.learning_rate)
+        # Linear decay: the last, least informative picks must not undo the first.
+        decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 1.0 / len(encoded), len(encoded))
         for ids in encoded:
             if cancelled():
                 return Tuned(None, tuple(losses), {}, (time.perf_counter() - started, 0.0))
             losses.append(_step(lora, optimizer, torch.tensor([ids], device=engine.device)))
+            decay.step()
             on_step(len(losses), len(encoded), losses[-1])
         trained = time.perf_counter()
         context_loss = guard(engine, lora, prompt) if settings.guard else {}
-        scale = min(context_loss, key=lambda s: context_loss[s]) if context_loss else 1.0
+        scale = best_scale(context_loss)
         adapter = Adapter(lora.tensors(), settings.rank, scale) if scale > 0 else None
     return Tuned(adapter, tuple(losses), context_loss, (trained - started, time.perf_counter() - trained))
 
@@ -104,3 +107,8 @@ def guard(engine: TransformersEngine, lora: AttachedLora, prompt: Prompt) -> dic
         result[scale] = -sum(values) / len(values)
     lora.scale(1.0)
     return result
+
+
+def best_scale(context_loss: Mapping[float, float]) -> float:
+    """The scale whose loss on the visible context is least; 1 where there was no context to judge by."""
+    return min(context_loss, key=lambda scale: context_loss[scale]) if context_loss else 1.0

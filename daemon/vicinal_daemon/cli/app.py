@@ -1,0 +1,87 @@
+"""The command `vicinal`: its subcommands, and how failures end.
+
+Owns exit codes and the promise that an expected failure is one clear message, never a traceback. Heavy imports
+stay inside the commands, so that `vicinal --help` is instant.
+"""
+
+import logging
+import sys
+from typing import Annotated
+
+import click
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from vicinal_daemon.cli import complete, config, demo, doctor, index, models
+from vicinal_indexer import __version__
+from vicinal_indexer.errors import VicinalError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="vicinal",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Complete code with a small local model that first studies the neighbourhood of your cursor.",
+    epilog="Exit codes: 0 done, 1 failed, 2 the request cannot be right, 3 the index, 4 the model, 130 interrupted.",
+)
+for module in (complete, demo, index, models, config, doctor):
+    module.register(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"vicinal {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug logs.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options of every command."""
+    logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR, stream=sys.stderr)
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; the exit code is returned, the message has been printed."""
+    debug = "--debug" in arguments
+    # `--debug` is an option of all commands; users write it wherever they are.
+    arguments = (["--debug"] if debug else []) + [a for a in arguments if a != "--debug"]
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        result = app(arguments, standalone_mode=False)
+    except VicinalError as error:
+        if debug:
+            errors.print_exception()
+        errors.print(f"[bold red]error:[/] {escape(error.message)}")
+        if error.hint:
+            errors.print(f"[bold]hint:[/] {escape(error.hint)}")
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        errors.print("interrupted; your files and the model are as they were")
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output left; there is nobody to tell
+        return 1
+    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback unless asked for
+        if debug:
+            raise
+        errors.print(f"[bold red]internal error:[/] {escape(type(error).__name__)}: {escape(str(error))}")
+        errors.print("[bold]hint:[/] run it again with --debug, and report what it prints")
+        return 1
+    return result if isinstance(result, int) else 0

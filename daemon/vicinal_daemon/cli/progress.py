@@ -1,0 +1,59 @@
+"""Progress on the terminal: one bar a stage, on stderr, gone when the work is done.
+
+Owns how stages are named to people. Stdout stays free for results.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from vicinal_daemon.complete import OnStage
+
+_NAMES = {
+    "scan": "looking at files",
+    "index": "indexing files",
+    "chunk": "indexing files",
+    "optimize": "compacting the index",
+    "load": "loading the model",
+    "candidates": "finding candidates",
+    "base": "completing without adaptation",
+    "tune": "studying the picks",
+    "generate": "completing",
+    "places": "places",
+    "download": "downloading",
+    "verify": "verifying",
+    "unpack": "unpacking",
+    "dequantise": "dequantising",
+}
+
+
+@contextmanager
+def stages() -> Iterator[OnStage]:
+    """An `OnStage` that draws; a stage that is called again moves its bar."""
+    console = Console(stderr=True)
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    ) as progress:
+        bars: dict[str, int] = {}
+        current: list[str] = []
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in bars:
+                bars[stage] = progress.add_task(_NAMES.get(stage, stage), total=total or None)
+                if not console.is_terminal:
+                    console.print(f"... {_NAMES.get(stage, stage)}")
+            if current and current[-1] != stage:
+                progress.stop_task(bars[current[-1]])  # type: ignore[arg-type]
+            if not current or current[-1] != stage:
+                current.append(stage)
+            progress.update(bars[stage], completed=done, total=total or None)  # type: ignore[arg-type]
+
+        yield show

@@ -1,0 +1,79 @@
+"""What the commands that run the model have in common: settings, an index that is up to date, an engine.
+
+Owns the order in which they are opened, so that each failure comes before the slow work behind it.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from vicinal_daemon import config
+from vicinal_daemon.complete import OnStage, Stopwatch
+from vicinal_daemon.config import Settings
+from vicinal_daemon.errors import ModelUnusable
+from vicinal_daemon.generate.engine import Engine
+from vicinal_daemon.generate.llama_engine import LlamaEngine
+from vicinal_daemon.generate.transformers_engine import TransformersEngine
+from vicinal_daemon.models import ModelFiles, resolve
+from vicinal_indexer.errors import InputError
+from vicinal_indexer.index import RepositoryIndex
+from vicinal_indexer.types import Progress, SyncReport
+
+
+def load_settings(repository: Path | None, flags: Mapping[str, object]) -> Settings:
+    """Settings of this user, repository and environment, with the flags that are not None."""
+    return config.load(repository, flags)
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """Everything open and ready."""
+
+    root: Path
+    settings: Settings
+    index: RepositoryIndex
+    sync: SyncReport
+    engine: Engine
+
+
+@contextmanager
+def open_workbench(root: Path, settings: Settings, watch: Stopwatch, on_stage: OnStage) -> Iterator[Workbench]:
+    """Find the model, bring the index up to date, load the model.
+
+    Raises:
+        VicinalError: any of them cannot be had; nothing of the user's was changed.
+    """
+    files = resolve(settings.model.name, settings.model.cache_dir)
+
+    def on_progress(progress: Progress) -> None:
+        on_stage(progress.stage, progress.done, progress.total)
+
+    with RepositoryIndex.open(root, settings.index.data_dir) as index:
+        with watch.stage("index"):
+            report = index.sync(on_progress)
+        if report.chunks == 0:
+            raise InputError(
+                f"nothing in {root} can be indexed",
+                hint="is this the right folder? `vicinal index --skipped` lists what was left out, and why",
+            )
+        on_stage("load", 0, 0)
+        with watch.stage("load"):
+            engine = open_engine(files, settings)
+        yield Workbench(root, settings, index, report, engine)
+
+
+def open_engine(files: ModelFiles, settings: Settings) -> Engine:
+    """Load the model into the engine that the settings name.
+
+    Raises:
+        ModelError: that engine cannot run this model; nothing else is tried in its place.
+    """
+    if settings.model.engine == "transformers":
+        return TransformersEngine(files.transformers_dir, settings.model.device, files.name)
+    if files.gguf is None:
+        raise ModelUnusable(
+            f"the llama.cpp engine needs a GGUF file, and {files.name} has none",
+            hint="name a .gguf file with --model, or use --engine transformers",
+        )
+    return LlamaEngine(files.gguf, files.transformers_dir, files.name)

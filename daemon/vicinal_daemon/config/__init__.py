@@ -1,0 +1,32 @@
+"""Settings: what can be set, from where, and what each means.
+
+Owns the settings' values and their layers. It does not know what uses them.
+"""
+
+from vicinal_daemon.config.layers import REPO_FILE, load, user_config_file
+from vicinal_daemon.config.settings import (
+    GenerateSettings,
+    IndexSettings,
+    ModelSettings,
+    PromptSettings,
+    SelectSettings,
+    Settings,
+    TuneSettings,
+)
+from vicinal_daemon.config.table import SettingRow, render_markdown, settings_table
+
+__all__ = [
+    "REPO_FILE",
+    "GenerateSettings",
+    "IndexSettings",
+    "ModelSettings",
+    "PromptSettings",
+    "SelectSettings",
+    "SettingRow",
+    "Settings",
+    "TuneSettings",
+    "load",
+    "render_markdown",
+    "settings_table",
+    "user_config_file",
+]

@@ -1,0 +1,164 @@
+"""What each mode gives at one place: bits per byte of the hidden truth.
+
+Owns the list of modes and how they are measured side by side: same place, same candidates, same seed. The
+choosing, tuning and prompting are the product's own (`complete`), not a copy.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from vicinal_daemon.complete import Choice, adapt, choose, find_candidates, prompt_for
+from vicinal_daemon.config import Settings
+from vicinal_daemon.evaluate.places import Hidden, Place, hide
+from vicinal_daemon.generate.post import bits_per_byte
+from vicinal_daemon.generate.prompt import Prompt
+from vicinal_daemon.generate.transformers_engine import TransformersEngine
+from vicinal_daemon.target import Target
+from vicinal_daemon.tune.lora import Adapter, attached
+from vicinal_daemon.tune.tuner import GUARD_SCALES, best_scale
+from vicinal_indexer.index import RepositoryIndex
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """What is done before the truth is scored; "" is nothing.
+
+    Attributes:
+        prompt: strategy whose first picks stand in the prompt.
+        weights: strategy whose picks are tuned on.
+    """
+
+    name: str
+    prompt: str
+    weights: str
+
+
+MODES = (
+    Mode("in-file", "", ""),
+    Mode("nearest chunks in the prompt", "nn", ""),
+    Mode("SIFT chunks in the prompt", "sift", ""),
+    Mode("nn-tuned", "", "nn"),
+    Mode("SIFT-tuned", "", "sift"),
+    Mode("SIFT-tuned, SIFT chunks in the prompt", "sift", "sift"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One mode at one place.
+
+    Attributes:
+        bits: per byte of the truth, with the guard's choice of scale.
+        unguarded: the same with all of the adapter; equal to `bits` where nothing was tuned.
+        steps: gradient steps taken.
+        scale: what the guard left of the adapter, 0 where nothing was tuned.
+        seconds: everything this mode would have to do: tuning, guard, and one reading of prompt and truth.
+    """
+
+    path: str
+    line: int
+    mode: str
+    bits: float
+    unguarded: float
+    steps: int
+    scale: float
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def target_of(place: Place, hidden: Hidden) -> Target:
+    """The place as the pipeline sees it."""
+    return Target(place.path, hidden.left, hidden.truth, hidden.right, place.first_line, 1, place.lines)
+
+
+def measure_place(
+    engine: TransformersEngine,
+    index: RepositoryIndex,
+    text: str,
+    place: Place,
+    settings: Settings,
+    modes: Sequence[Mode] = MODES,
+    on_step: Callable[[int, int, float], None] = lambda done, total, loss: None,
+) -> list[Measurement]:
+    """Measure all modes at one place. Each strategy is tuned once and read with each of its prompts."""
+    target = target_of(place, hide(text, place))
+    chunks = find_candidates(index, engine, target, settings)
+    strategies = {s for mode in modes for s in (mode.prompt, mode.weights) if s}
+    choices = {s: choose(chunks, target, settings, s) for s in sorted(strategies)}  # type: ignore[arg-type]
+
+    def prompt_of(mode: Mode) -> Prompt:
+        snippets = choices[mode.prompt].snippets(settings.prompt.picks) if mode.prompt else []
+        return prompt_for(target, snippets, engine, settings)
+
+    prompts = {mode.name: prompt_of(mode) for mode in modes}
+    measured: dict[str, Measurement] = {}
+    base: dict[str, Reading] = {}
+    for mode in modes:
+        reading = base[mode.name] = read_truth(engine, prompts[mode.name], target.hidden)
+        if not mode.weights:
+            measured[mode.name] = _measurement(place, mode, reading.bits, reading.bits, 0, 0.0, reading.seconds)
+    for strategy in sorted({mode.weights for mode in modes if mode.weights}):
+        tuned_modes = [mode for mode in modes if mode.weights == strategy]
+        adapter, losses, seconds = _train(engine, choices[strategy], prompts, tuned_modes[0], settings, on_step)
+        with attached(engine.model, settings.tune.rank, settings.seed) as lora:
+            lora.load(adapter)
+            for mode in tuned_modes:
+                readings = {0.0: base[mode.name]}
+                for scale in GUARD_SCALES:
+                    lora.scale(scale)
+                    readings[scale] = read_truth(engine, prompts[mode.name], target.hidden)
+                scale = best_scale({s: r.context_loss for s, r in readings.items()})
+                spent = seconds + sum(r.seconds for r in readings.values())
+                measured[mode.name] = _measurement(
+                    place, mode, readings[scale].bits, readings[1.0].bits, losses, scale, spent
+                )
+    return [measured[mode.name] for mode in modes]
+
+
+def _train(
+    engine: TransformersEngine,
+    choice: Choice,
+    prompts: dict[str, Prompt],
+    mode: Mode,
+    settings: Settings,
+    on_step: Callable[[int, int, float], None],
+) -> tuple[Adapter, int, float]:
+    # The guard is read off together with the truth, so it is not run a second time here.
+    unguarded = settings.model_copy(update={"tune": settings.tune.model_copy(update={"guard": False})})
+    tuned = adapt(engine, choice, prompts[mode.name], unguarded, on_step=on_step)
+    if tuned.adapter is None:
+        raise ValueError("no candidate to tune on; choose a larger repository")
+    return tuned.adapter, len(tuned.losses), tuned.seconds[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one forward pass says: bits per byte of the truth, nats per token of the context, seconds."""
+
+    bits: float
+    context_loss: float
+    seconds: float
+
+
+def read_truth(engine: TransformersEngine, prompt: Prompt, truth: str) -> Reading:
+    """One forward pass over prompt and truth, tokenised together."""
+    started = time.perf_counter()
+    start, end = prompt.context
+    scores = engine.score(prompt.text + truth, start)
+    context = scores.between(start, end)
+    return Reading(
+        bits_per_byte(scores.between(end, end + len(truth)), truth),
+        -sum(context) / max(1, len(context)),
+        time.perf_counter() - started,
+    )
+
+
+def _measurement(
+    place: Place, mode: Mode, bits: float, unguarded: float, steps: int, scale: float, seconds: float
+) -> Measurement:
+    return Measurement(place.path, place.first_line, mode.name, bits, unguarded, steps, scale, seconds)

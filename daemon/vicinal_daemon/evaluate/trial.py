@@ -1,0 +1,87 @@
+"""A trial for the eye: one hidden line, completed before and after, and its bits per byte.
+
+Owns what `vicinal demo` measures at one place. Choosing places and scoring are `places` and `measure`.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from vicinal_daemon.complete import OnStage, adapt, choose, find_candidates, prompt_for, write
+from vicinal_daemon.config import Settings
+from vicinal_daemon.evaluate.measure import read_truth, target_of
+from vicinal_daemon.evaluate.places import Place, hide, sample_places
+from vicinal_daemon.generate.transformers_engine import TransformersEngine
+from vicinal_daemon.tune.lora import applied
+from vicinal_indexer.index import RepositoryIndex
+
+SHOWN_LINES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What the model said about a hidden line.
+
+    Attributes:
+        before: the last lines that the model saw of the file.
+        base_bits, tuned_bits: bits per byte of the truth: by the base model, which sees this file only, and by
+            the whole method.
+    """
+
+    path: str
+    line: int
+    before: str
+    truth: str
+    base: str
+    tuned: str
+    base_bits: float
+    tuned_bits: float
+    steps: int
+    scale: float
+    studied: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def trial_places(index: RepositoryIndex, count: int, seed: int) -> list[tuple[Place, str]]:
+    """Places of one line each, with their file's text; chosen by seed."""
+    files = dict(index.texts())
+    return [(place, files[place.path]) for place in sample_places(files, count, seed, lines=1)]
+
+
+def run_trial(
+    engine: TransformersEngine,
+    index: RepositoryIndex,
+    text: str,
+    place: Place,
+    settings: Settings,
+    on_stage: OnStage,
+) -> Trial:
+    """Complete and score one place with the base model and with the whole method."""
+    target = target_of(place, hide(text, place))
+    choice = choose(find_candidates(index, engine, target, settings), target, settings, settings.select.strategy)
+    snippets = choice.snippets(settings.prompt.picks)
+    bare, full = prompt_for(target, [], engine, settings), prompt_for(target, snippets, engine, settings)
+    on_stage("base", 0, 0)
+    base, _ = write(engine, bare, target, settings)
+    base_bits = read_truth(engine, bare, target.hidden).bits
+    steps = min(settings.tune.steps, len(choice.selection.picks))
+    tuned = adapt(engine, choice, full, settings, on_step=lambda done, total, loss: on_stage("tune", done, steps))
+    on_stage("generate", 0, 0)
+    with applied(engine.model, tuned.adapter):
+        answer, _ = write(engine, full, target, settings)
+        tuned_bits = read_truth(engine, full, target.hidden).bits
+    return Trial(
+        path=place.path,
+        line=place.first_line,
+        before="\n".join(target.left.split("\n")[-SHOWN_LINES:]),
+        truth=target.hidden.strip("\n"),
+        base=base.strip("\n"),
+        tuned=answer.strip("\n"),
+        base_bits=base_bits,
+        tuned_bits=tuned_bits,
+        steps=len(tuned.losses),
+        scale=tuned.adapter.scale if tuned.adapter else 0.0,
+        studied=tuple(f"{chunk.path}:{chunk.start_line}" for chunk in snippets),
+    )

@@ -1,0 +1,68 @@
+"""Greedy decoding under token healing.
+
+Owns the loop from logits to text. Pure but for the function that it asks for logits; it knows no framework.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vicinal_daemon.generate.codec import Codec
+from vicinal_daemon.generate.engine import Cancelled, Generated, StopRule
+from vicinal_daemon.generate.healing import take_back
+from vicinal_daemon.generate.prompt import Prompt
+
+Logits = NDArray[np.float32]
+NextLogits = Callable[[list[int]], Logits]
+"""Reads some more tokens; returns the (vocabulary,) logits behind the last of them."""
+
+
+def greedy(
+    codec: Codec, next_logits: NextLogits, prompt: Prompt, stop: StopRule, *, max_tokens: int, cancelled: Cancelled
+) -> Generated:
+    """Continue `prompt` until `stop(text)`, an end token, `max_tokens` or `cancelled()`."""
+    ids, spans = codec.encode(prompt.text)
+    keep = take_back(prompt.text, spans) if prompt.heals else len(ids)
+    prefix = prompt.text[spans[keep][0] :].encode() if keep < len(ids) else b""
+    healed = len(prefix)
+    written = bytearray()
+    pieces: list[tuple[int, float]] = []  # bytes of the answer so far, log p: of each token that counts
+    unread = ids[:keep]
+    for _ in range(max_tokens + healed):  # healing costs at most one token per byte
+        if cancelled():
+            break
+        logits = _allowed(next_logits(unread), codec, prefix) if prefix else next_logits(unread)
+        token = int(logits.argmax())
+        if token in codec.ends:
+            break
+        piece = codec.vocabulary.tokens[token] if token < len(codec.vocabulary.tokens) else b""
+        written += piece
+        prefix = prefix[len(piece) :]
+        if len(written) > healed:
+            pieces.append((len(written) - healed, _log_probability(logits, token)))
+            # An unfinished character at the end waits for its next token.
+            if len(pieces) >= max_tokens or stop(written[healed:].decode(errors="ignore")):
+                break
+        unread = [token]
+    text = bytes(written[healed:])
+    ends = [len(text[:end].decode(errors="ignore")) for end, _ in pieces]
+    starts = [0, *ends[:-1]] if ends else []
+    return Generated(
+        text.decode(errors="ignore"),
+        tuple(value for _, value in pieces),
+        tuple(zip(starts, ends, strict=True)),
+        keep,
+    )
+
+
+def _allowed(logits: Logits, codec: Codec, prefix: bytes) -> Logits:
+    tokens = codec.vocabulary.compatible(prefix)
+    masked = np.full_like(logits, -np.inf)
+    masked[tokens] = logits[tokens]
+    return masked
+
+
+def _log_probability(logits: Logits, token: int) -> float:
+    largest = float(logits.max())
+    return float(logits[token]) - largest - float(np.log(np.exp(logits - largest).sum()))

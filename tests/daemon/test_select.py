@@ -1,0 +1,138 @@
+"""SIFT's arithmetic against its definition, and the strategies' promises."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from vicinal_daemon.select import Kernel, Posterior, irreducible_variance, lexical_kernel, select
+from vicinal_daemon.select.kernel import from_vectors
+
+
+def random_kernel(seed: int, count: int, dimensions: int) -> Kernel:
+    rows = np.random.default_rng(seed).normal(size=(count + 1, dimensions))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return from_vectors(rows[1:], rows[0])
+
+
+def direct_variance(kernel: Kernel, picks: list[int], noise: float) -> float:
+    """The definition: k(x*,x*) - k_n^T (K_n + noise I)^-1 k_n, solved afresh."""
+    among: NDArray[np.float64] = kernel.among[np.ix_(picks, picks)] + noise * np.eye(len(picks))
+    to_prompt = kernel.to_prompt[picks]
+    return float(kernel.prompt - to_prompt @ np.linalg.solve(among, to_prompt))
+
+
+kernels = st.builds(
+    random_kernel, st.integers(0, 10_000), st.integers(1, 30), st.integers(2, 40)
+)
+noises = st.floats(0.01, 10.0)
+
+
+@given(kernels, noises, st.data())
+def test_rank_one_steps_agree_with_the_direct_solve(kernel: Kernel, noise: float, data: st.DataObject) -> None:
+    picks = data.draw(st.lists(st.integers(0, len(kernel) - 1), min_size=1, max_size=12))
+    posterior = Posterior(kernel, noise)
+    for pick in picks:
+        posterior.observe(pick)
+    assert posterior.variance == pytest.approx(direct_variance(kernel, picks, noise), abs=1e-10)
+
+
+@given(kernels, noises)
+def test_each_pick_is_the_one_that_reduces_the_variance_most(kernel: Kernel, noise: float) -> None:
+    picks: list[int] = []
+    for pick in select("sift", kernel, limit=5, noise=noise).picks:
+        best = min(direct_variance(kernel, [*picks, j], noise) for j in range(len(kernel)))
+        picks.append(pick)
+        assert direct_variance(kernel, picks, noise) == pytest.approx(best, abs=1e-9)
+
+
+@given(kernels, noises, st.sampled_from(["sift", "nn"]))
+def test_the_variance_never_rises_and_stays_above_the_irreducible(
+    kernel: Kernel, noise: float, strategy: str
+) -> None:
+    selection = select(strategy, kernel, limit=20, noise=noise)  # type: ignore[arg-type]
+    falls = zip(selection.variances, selection.variances[1:], strict=False)
+    assert all(after <= before + 1e-12 for before, after in falls)
+    assert selection.variances[-1] >= selection.irreducible - 1e-8
+    assert math.fsum(selection.shares) == pytest.approx(1.0 if selection.variances[0] > selection.variances[-1] else 0)
+
+
+@given(kernels, noises)
+def test_sift_leaves_no_more_uncertainty_than_nearest_neighbours_after_one_pick(
+    kernel: Kernel, noise: float
+) -> None:
+    sift, nearest = (select(s, kernel, limit=1, noise=noise) for s in ("sift", "nn"))  # type: ignore[arg-type]
+    assert sift.variances[-1] <= nearest.variances[-1] + 1e-12
+
+
+def test_the_first_pick_is_the_nearest_neighbour() -> None:
+    kernel = lexical_kernel(["open a file", "close the socket", "open the file and read it"], "open the file")
+    assert select("sift", kernel, limit=1, noise=0.1).picks == select("nn", kernel, limit=1, noise=0.1).picks
+
+
+def test_a_question_of_two_parts_gets_evidence_for_both_where_neighbours_repeat_themselves() -> None:
+    prompt = np.array([0.8, 0.6, 0.0])
+    left, right = np.array([1.0, 0.0, 0.0]), np.array([0.0, 1.0, 0.0])
+    kernel = from_vectors(np.stack([left, left, left, right]), prompt)
+    assert 3 not in select("nn", kernel, limit=3, noise=0.1).picks
+    assert set(select("sift", kernel, limit=2, noise=0.1).picks) == {0, 3}
+
+
+def test_large_noise_repeats_the_nearest_neighbour() -> None:
+    picks = select("sift", random_kernel(3, 20, 8), limit=6, noise=1e6).picks
+    assert len(set(picks)) == 1
+
+
+def test_observing_everything_without_end_reaches_the_irreducible_variance() -> None:
+    kernel = random_kernel(1, count=5, dimensions=12)
+    posterior = Posterior(kernel, noise=0.01)
+    for _ in range(400):
+        for candidate in range(5):
+            posterior.observe(candidate)
+    assert posterior.variance == pytest.approx(irreducible_variance(kernel), abs=1e-3)
+
+
+def test_a_prompt_inside_the_candidates_span_has_no_irreducible_uncertainty() -> None:
+    rows = np.eye(3)
+    assert irreducible_variance(from_vectors(rows, np.array([0.6, 0.8, 0.0]))) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_the_adaptive_stop_ends_when_more_is_not_worth_it() -> None:
+    kernel = random_kernel(0, 100, 50)
+    stopped = select("sift", kernel, limit=50, noise=0.1, adaptive_stop=0.25)
+    count = len(stopped.picks)
+    assert 0 < count < 50
+    assert stopped.sigma_n > 1 / (0.25 * count)
+    earlier = math.sqrt(stopped.variances[-2])
+    assert count == 1 or earlier <= 1 / (0.25 * (count - 1))
+
+
+def test_nothing_related_means_nothing_is_picked() -> None:
+    kernel = lexical_kernel(["alpha beta", "gamma delta"], "entirely other words")
+    selection = select("sift", kernel, limit=5, noise=0.1)
+    assert selection.picks == ()
+    assert selection.sigma_0 == selection.sigma_n == selection.sigma_inf == 1.0
+
+
+def test_no_candidates_and_no_words_are_answered_with_full_uncertainty() -> None:
+    assert select("sift", lexical_kernel([], "anything"), limit=5, noise=0.1).irreducible == 1.0
+    assert select("nn", lexical_kernel(["1 2 3"], "4 5"), limit=0, noise=0.1).variances == (1.0,)
+
+
+@given(st.lists(st.text(max_size=60), max_size=12), st.text(max_size=60))
+def test_the_lexical_kernel_is_positive_semi_definite(texts: list[str], prompt: str) -> None:
+    kernel = lexical_kernel(texts, prompt)
+    assert not len(kernel) or np.linalg.eigvalsh(kernel.among)[0] > -1e-9
+    assert (kernel.to_prompt >= 0).all()
+
+
+def test_a_kernel_of_the_wrong_shape_or_with_nan_is_refused() -> None:
+    with pytest.raises(ValueError, match="2 candidates"):
+        Kernel(np.eye(3), np.zeros(2), 1.0)
+    with pytest.raises(ValueError, match="finite"):
+        Kernel(np.eye(1), np.array([np.nan]), 1.0)
+    with pytest.raises(ValueError, match="positive"):
+        Posterior(Kernel(np.eye(1), np.ones(1), 1.0), noise=0.0)

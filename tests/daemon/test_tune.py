@@ -1,0 +1,150 @@
+"""Tuning on a small real model: it learns, the guard guards, and the base comes back bit for bit."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from vicinal_daemon.generate.prompt import Prompt
+from vicinal_daemon.generate.transformers_engine import TransformersEngine
+from vicinal_daemon.tune.lora import Adapter, applied, attached
+from vicinal_daemon.tune.tuner import TuningSettings, best_scale, tune
+
+EXAMPLES = ["# a.py\ndef total(items):\n    return sum(items)\n"] * 4
+CONTEXT = "# b.py\ndef total(items):\n    return sum(items)\n"
+PROMPT = Prompt(CONTEXT, (7, len(CONTEXT)))
+
+
+def settings(*, guard: bool = True, learning_rate: float = 5e-3, seed: int = 0) -> TuningSettings:
+    return TuningSettings(rank=4, learning_rate=learning_rate, max_tokens=64, guard=guard, seed=seed)
+
+
+@pytest.fixture
+def engine(tiny_model_dir: Path) -> Iterator[TransformersEngine]:
+    yield TransformersEngine(tiny_model_dir, "cpu")
+
+
+def fingerprint(engine: TransformersEngine) -> str:
+    """Every name, shape and bit of the model, and the types of its modules."""
+    digest = hashlib.sha256()
+    for name, value in engine.model.state_dict().items():
+        digest.update(name.encode() + value.numpy().tobytes())
+    for name, module in engine.model.named_modules():
+        digest.update(f"{name}:{type(module).__name__}".encode())
+    return digest.hexdigest()
+
+
+def loss(engine: TransformersEngine, text: str) -> float:
+    return -sum(engine.score(text, 0).log_probabilities)
+
+
+def test_the_base_is_bit_identical_after_tuning(engine: TransformersEngine) -> None:
+    before, said = fingerprint(engine), engine.score(CONTEXT, 0)
+    tuned = tune(engine, EXAMPLES, PROMPT, settings())
+    assert tuned.adapter is not None
+    with applied(engine.model, tuned.adapter):
+        assert engine.score(CONTEXT, 0) != said
+    assert fingerprint(engine) == before
+    assert engine.score(CONTEXT, 0) == said
+
+
+def test_the_base_is_bit_identical_after_an_error_in_the_middle(engine: TransformersEngine) -> None:
+    before = fingerprint(engine)
+
+    def fail(done: int, total: int, loss: float) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tune(engine, EXAMPLES, PROMPT, settings(), on_step=fail)
+    assert fingerprint(engine) == before
+
+
+def test_tuning_learns_what_it_is_shown(engine: TransformersEngine) -> None:
+    before = loss(engine, EXAMPLES[0])
+    tuned = tune(engine, EXAMPLES, PROMPT, settings())
+    assert tuned.losses[-1] < tuned.losses[0]
+    with applied(engine.model, tuned.adapter):
+        assert loss(engine, EXAMPLES[0]) < before
+
+
+def test_one_step_is_taken_on_each_example_in_order(engine: TransformersEngine) -> None:
+    steps: list[tuple[int, int]] = []
+    tune(engine, EXAMPLES, PROMPT, settings(), on_step=lambda done, total, loss: steps.append((done, total)))
+    assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_an_adapter_is_a_value_and_works_again_later(engine: TransformersEngine) -> None:
+    tuned = tune(engine, EXAMPLES, PROMPT, settings())
+    with applied(engine.model, tuned.adapter):
+        first = engine.score(CONTEXT, 0)
+    with applied(engine.model, tuned.adapter):
+        assert engine.score(CONTEXT, 0) == first
+
+
+def test_same_seed_same_adapter(engine: TransformersEngine) -> None:
+    def tensors(seed: int) -> dict[str, torch.Tensor]:
+        adapter = tune(engine, EXAMPLES, PROMPT, settings(seed=seed)).adapter
+        assert adapter is not None
+        return dict(adapter.tensors)
+
+    first, again, other = tensors(1), tensors(1), tensors(2)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_the_callers_random_state_is_left_alone(engine: TransformersEngine) -> None:
+    state = torch.random.get_rng_state()
+    tune(engine, EXAMPLES, PROMPT, settings())
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_the_guard_drops_an_adapter_that_harms(engine: TransformersEngine) -> None:
+    tuned = tune(engine, ["zzzz qqqq 0000 !!!! " * 3] * 12, PROMPT, settings(learning_rate=1.0))
+    assert tuned.context_loss[0.0] == min(tuned.context_loss.values())
+    assert tuned.adapter is None
+
+
+def test_the_guard_keeps_an_adapter_that_helps(engine: TransformersEngine) -> None:
+    tuned = tune(engine, EXAMPLES, PROMPT, settings())
+    assert tuned.adapter is not None
+    assert tuned.context_loss[tuned.adapter.scale] < tuned.context_loss[0.0]
+
+
+def test_without_the_guard_everything_is_kept(engine: TransformersEngine) -> None:
+    tuned = tune(engine, ["zzzz qqqq"] * 3, PROMPT, settings(guard=False, learning_rate=0.1))
+    assert tuned.adapter is not None
+    assert tuned.adapter.scale == 1.0
+    assert tuned.context_loss == {}
+
+
+def test_without_context_there_is_nothing_to_judge_by(engine: TransformersEngine) -> None:
+    tuned = tune(engine, EXAMPLES, Prompt("# b.py\n", (7, 7)), settings())
+    assert tuned.context_loss == {}
+    assert best_scale({}) == 1.0
+    assert tuned.adapter is not None
+
+
+def test_cancelling_takes_effect_before_the_next_step(engine: TransformersEngine) -> None:
+    before = fingerprint(engine)
+    asked = iter([False, False, True])
+    tuned = tune(engine, EXAMPLES, PROMPT, settings(), cancelled=lambda: next(asked))
+    assert len(tuned.losses) == 2
+    assert tuned.adapter is None
+    assert fingerprint(engine) == before
+
+
+def test_nothing_to_learn_from_is_no_adapter(engine: TransformersEngine) -> None:
+    assert tune(engine, [], PROMPT, settings()).adapter is None
+    assert tune(engine, ["", "x"], PROMPT, settings()).adapter is None
+
+
+def test_scale_zero_is_the_base_exactly(engine: TransformersEngine) -> None:
+    adapter = tune(engine, EXAMPLES, PROMPT, settings(guard=False)).adapter
+    assert adapter is not None
+    base = engine.score(CONTEXT, 0)
+    with attached(engine.model, adapter.rank, seed=0) as lora:
+        lora.load(Adapter(adapter.tensors, adapter.rank, scale=0.0))
+        assert engine.score(CONTEXT, 0) == base
