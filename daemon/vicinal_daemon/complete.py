@@ -114,7 +114,7 @@ def prompt_for(target: Target, snippets: Sequence[Chunk], engine: Engine, settin
     return build_prompt(
         snippets,
         target.path,
-        languages.detect(target.path) or "",
+        languages.detect(target.path, target.left[:200]),
         target.left,
         target.right,
         context_tokens=settings.prompt.context_tokens,

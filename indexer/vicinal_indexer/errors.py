@@ -7,7 +7,8 @@ It does not know how errors are printed.
     ├── InputError (exit 2)            the request cannot be right: a path outside the repo, a line past the end
     └── IndexingError (exit 3)         the index cannot be read or written
         ├── StoreUnavailable           the data folder cannot be written, the disk is full
-        └── StoreLocked                another process is writing this store
+        ├── StoreLocked                another process is writing this store
+        └── StoreDamaged               what is stored cannot be read or is not what was written; `index` rebuilds it
 """
 
 from typing import ClassVar
@@ -42,3 +43,7 @@ class StoreUnavailable(IndexingError):
 
 class StoreLocked(IndexingError):
     """Another process is writing this store."""
+
+
+class StoreDamaged(IndexingError):
+    """What is stored cannot be read, or is not what was written. The index answers by building it anew."""

@@ -1,13 +1,21 @@
 """Identifiers as subwords: what text and code have in common.
 
-Owns the split of identifiers (camelCase, snake_case) into lower-cased words. Pure.
+Owns the split of identifiers (camelCase, snake_case) into lower-cased words. Pure. It does not know how subwords are
+weighted or stored.
 """
 
 import re
 
-_SUBWORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
+MAX_TERM_LENGTH = 40
+"""Longer runs of letters (encoded data) are noise, and the full-text index ignores them."""
+
+_SUBWORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[^\W\d_A-Za-z]+")
 
 
 def subwords(text: str) -> list[str]:
-    """The lower-cased parts of all identifiers and words in `text`, in order; digits and signs are dropped."""
-    return [match.lower() for match in _SUBWORD.findall(text)]
+    """The lower-cased parts of all identifiers and words in `text`, in order; digits and signs are dropped.
+
+    >>> subwords("HTTPServer.read_lines2(maxBytes)")
+    ['http', 'server', 'read', 'lines', 'max', 'bytes']
+    """
+    return [word.lower() for word in _SUBWORD.findall(text) if len(word) <= MAX_TERM_LENGTH]
