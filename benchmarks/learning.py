@@ -35,21 +35,26 @@ PAIRS = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--package", default="huggingface_hub", help="an installed package, or a folder")
     parser.add_argument("--places", type=int, default=40)
     parser.add_argument("--lines", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, e.g. tune.steps=4")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, e.g. tune.steps=4"
+    )
     options = parser.parse_args()
     # A fixed number of steps for both strategies, so that only the choice differs.
     flags = {"seed": options.seed, "select.alpha": 0.0, **dict(pair.split("=", 1) for pair in options.set)}
     settings = load_settings(None, flags)
     done = read_results(options.out)
-    with stages() as on_stage, open_workbench(
-        find_package(options.package), settings, Stopwatch(), on_stage
-    ) as bench:
+    with (
+        stages() as on_stage,
+        open_workbench(find_package(options.package), settings, Stopwatch(), on_stage) as bench,
+    ):
         if not isinstance(bench.engine, TransformersEngine):
             sys.exit("this benchmark tunes: run it with the transformers engine")
         files = {path: text for path, text in bench.index.texts() if path.endswith(".py")}

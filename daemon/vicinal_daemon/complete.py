@@ -27,8 +27,8 @@ from vicinal_indexer import languages
 from vicinal_indexer.index import RepositoryIndex
 from vicinal_indexer.types import Chunk, Region
 
-QUERY_LINES = 24
-"""How many lines before the cursor ask the question, as many as a chunk usually has."""
+QUERY_LINES = 16
+"""How many lines before the cursor ask the question (chosen on rich and peft: benchmarks/RESULTS.md)."""
 
 OnStage = Callable[[str, int, int], None]
 """Called with (stage, done, total); total 0 where it is not known."""
@@ -76,7 +76,9 @@ class Stopwatch:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
 
 
-def find_candidates(index: RepositoryIndex, engine: Engine, target: Target, settings: Settings) -> list[Chunk]:
+def find_candidates(
+    index: RepositoryIndex, engine: Engine, target: Target, settings: Settings
+) -> list[Chunk]:
     """Chunks around the cursor, by hybrid search; never what is completed, nor what the prompt shows anyway.
 
     Leaving out the visible context too keeps it held out: the guard judges an adapter by it.
@@ -205,7 +207,11 @@ def complete(
     on_stage("generate", 0, 0)
     with watch.stage("generate"), _wearing(engine, tuned.adapter):
         text, generated = write(engine, prompt, target, settings, cancelled)
-    shown = [p for (start, _), p in zip(generated.spans, generated.log_probabilities, strict=True) if start < len(text)]
+    shown = [
+        p
+        for (start, _), p in zip(generated.spans, generated.log_probabilities, strict=True)
+        if start < len(text)
+    ]
     return protocol.Answer(
         repository=repository,
         path=target.path,

@@ -1,12 +1,12 @@
 """The daemon's branch of the error tree.
 
-    VicinalError
-    ├── InputError (exit 2)
-    │   └── ConfigError                an unknown key or a bad value in a settings file, the environment or a flag
-    └── ModelError (exit 4)
-        ├── ModelMissing               the model is not on this machine; the hint names the command that fetches it
-        ├── ModelDamaged               a file fails its checksum or cannot be parsed
-        └── ModelUnusable              the model is of a kind that cannot be tuned or run here
+VicinalError
+├── InputError (exit 2)
+│   └── ConfigError                an unknown key or a bad value in a settings file, the environment or a flag
+└── ModelError (exit 4)
+    ├── ModelMissing               the model is not on this machine; the hint names the command that fetches it
+    ├── ModelDamaged               a file fails its checksum or cannot be parsed
+    └── ModelUnusable              the model is of a kind that cannot be tuned or run here
 """
 
 from vicinal_indexer.errors import InputError, VicinalError

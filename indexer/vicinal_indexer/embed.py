@@ -42,4 +42,5 @@ class HashingEmbedder:
         counts: NDArray[np.float32] = self._vectorizer.transform(texts).toarray()
         damped = np.sign(counts) * np.log1p(np.abs(counts))
         lengths = np.linalg.norm(damped, axis=1, keepdims=True)
-        return np.divide(damped, lengths, out=np.zeros_like(damped), where=lengths > 0).astype(np.float32)
+        unit: NDArray[np.float32] = np.divide(damped, lengths, out=np.zeros_like(damped), where=lengths > 0)
+        return unit

@@ -1,9 +1,10 @@
 """Which files of a repository count, and the text of one of them.
 
-Owns the walk and the reasons to leave a file out. It only ever reads, follows no symbolic link, and treats every file as
-one that may change, vanish or turn unreadable at any moment. It does not know what becomes of the text.
+Owns the walk and the reasons to leave a file out. It only ever reads, follows no symbolic link, and treats every file
+as one that may change, vanish or turn unreadable at any moment. It does not know what becomes of the text.
 """
 
+import errno
 import os
 import re
 import stat
@@ -36,9 +37,7 @@ _LOCK_FILES = frozenset(
     " mix.lock packages.lock.json podfile.lock pubspec.lock yarn.lock cargo.lock poetry.lock uv.lock pdm.lock"
     " pipfile.lock gemfile.lock deno.lock pixi.lock conda-lock.yml".split()
 )
-_DATA = frozenset(
-    "csv tsv psv jsonl ndjson ipynb svg log map po pot srt geojson pgn fasta diff patch rej".split()
-)
+_DATA = frozenset("csv tsv psv jsonl ndjson ipynb svg log map po pot srt geojson pgn fasta diff patch rej".split())
 _BINARY = frozenset(
     "png jpg jpeg gif bmp ico icns webp avif tiff psd pdf zip gz bz2 xz zst 7z tar tgz rar jar war whl egg so dylib dll"
     " exe bin o a lib obj class pyc pyo pyd wasm mp3 mp4 m4a wav ogg flac avi mov mkv webm ttf otf woff woff2 eot"
@@ -153,10 +152,10 @@ def read_text(root: Path, path: str) -> str | Skipped:
 
 def _read(path: Path) -> bytes:
     # A file that became a link or a pipe since the walk must neither be followed nor block the sync.
-    flags = (
-        os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    )
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     with open(os.open(path, flags), "rb") as file:  # noqa: PTH123 - Path.open knows no flags
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
         return file.read(MAX_FILE_BYTES + 1)
 
 

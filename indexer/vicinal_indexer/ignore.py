@@ -1,9 +1,9 @@
 """Which paths the user's ignore files leave out: .gitignore at every level, .git/info/exclude, .vicinalignore.
 
-Owns the order of the rules, which is git's: the deepest file with a matching pattern decides, in it the last pattern. A
-.vicinalignore is read after the .gitignore of its folder, so it can add to it and take back from it. Ignore files of the
-folders above the root count up to the folder that holds .git. The user's global ignore file is not read: the index of a
-repository depends on the repository alone.
+Owns the order of the rules, which is git's: the deepest file with a matching pattern decides, in it the last pattern.
+A .vicinalignore is read after the .gitignore of its folder, so it can add to it and take back from it. Ignore files of
+the folders above the root count up to the folder that holds .git. The user's global ignore file is not read: the index
+of a repository depends on the repository alone.
 """
 
 from collections.abc import Iterator

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -39,6 +39,7 @@ LOCK_SECONDS = 10
 RACY_NS = 2_000_000_000
 """A file that changed this short before it was read may change again within the clock's grain: read it again."""
 
+Answer = TypeVar("Answer")
 OnProgress = Callable[[Progress], None]
 
 
@@ -111,11 +112,10 @@ class RepositoryIndex:
         """
         started = time.perf_counter()
         try:
-            counts, skipped = self._sync(progress)
+            counts, skipped, rows = self._sync(progress)
         except StoreDamaged as error:
             self._store = self._start_anew(error)
-            counts, skipped = self._sync(progress)
-        rows = self._store.files()
+            counts, skipped, rows = self._sync(progress)
         stored_skips = [Skipped(row.path, SkipReason(row.reason), row.detail) for row in rows.values() if row.reason]
         self._skipped = tuple(sorted([*skipped, *stored_skips], key=lambda skip: skip.path))
         report = SyncReport(
@@ -129,7 +129,7 @@ class RepositoryIndex:
         self._rebuilt_because = None
         return report
 
-    def _sync(self, progress: OnProgress) -> tuple[tuple[int, int, int], list[Skipped]]:
+    def _sync(self, progress: OnProgress) -> tuple[tuple[int, int, int], list[Skipped], dict[str, FileRow]]:
         progress(Progress("scan", 0, 0))
         stats, skipped = walk(self.root)
         rows = self._store.files()
@@ -152,10 +152,11 @@ class RepositoryIndex:
                 writer.put(row, chunks, replaces=old is not None)
         progress(Progress("index", len(changed), len(changed)))
         writer.flush()
-        if changed or todo.drop:
+        if changed or todo.drop or not self._store.sealed:
             progress(Progress("optimize", 0, 0))
             self._store.compact()
-        return (len(todo.add), replaced, len(todo.drop)), skipped
+            self._store.seal()
+        return (len(todo.add), replaced, len(todo.drop)), skipped, self._store.files()
 
     def _read(self, stat: FileStat) -> tuple[FileRow | None, list[Chunk]]:
         text = read_text(self.root, stat.path)
@@ -170,25 +171,37 @@ class RepositoryIndex:
     def search(self, text: str, *, limit: int = 200, exclude: Sequence[Region] = ()) -> list[Candidate]:
         """Chunks for `text`, best first; none touches an excluded region, no content comes twice.
 
+        A store that turns out to be damaged is rebuilt from the files first; the next sync's report says so.
+
         Raises:
-            StoreDamaged: the store cannot be read; the next `sync` rebuilds it.
+            StoreUnavailable: the damaged store cannot be rebuilt.
         """
-        return find_candidates(self._store, self._embedder, text, limit=limit, exclude=exclude)
+        return self._ask(lambda: find_candidates(self._store, self._embedder, text, limit=limit, exclude=exclude))
+
+    def _ask(self, question: Callable[[], Answer]) -> Answer:
+        """Ask the store; rebuild it once if it is damaged."""
+        try:
+            return question()
+        except StoreDamaged as error:
+            self._store = self._start_anew(error)
+            self._sync(ignore)
+            return question()
 
     def texts(self) -> Iterator[tuple[str, str]]:
         """(path, text) of every indexed file that has chunks and is still there, by path."""
-        for path, row in sorted(self._store.files().items()):
+        for path, row in sorted(self._ask(lambda: self._store.files()).items()):
             text = read_text(self.root, path) if row.chunks else None
             if isinstance(text, str):
                 yield path, text
 
     def status(self) -> IndexStatus:
         """What the store holds."""
+        rows, chunks = self._ask(lambda: (self._store.files(), self._store.count_chunks()))
         return IndexStatus(
             self.root,
             self.folder,
-            sum(not row.reason for row in self._store.files().values()),
-            self._store.count_chunks(),
+            sum(not row.reason for row in rows.values()),
+            chunks,
             self._store.bytes_on_disk(),
             SCHEMA_VERSION,
             self._embedder.name,

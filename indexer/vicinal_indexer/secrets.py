@@ -1,7 +1,7 @@
 """What must never be stored or trained on.
 
-Owns the names of files that hold secrets, and the detection of secrets in text. Only precise detectors are used (private
-keys, tokens of known shape): guesses by entropy would leave out half of every test suite.
+Owns the names of files that hold secrets, and the detection of secrets in text. Only precise detectors are used
+(private keys, tokens of known shape): guesses by entropy would leave out half of every test suite.
 """
 
 import re
@@ -10,8 +10,14 @@ from functools import cache
 from pathlib import PurePosixPath
 from typing import Any
 
-from detect_secrets.plugins import aws, azure_storage_key, discord, github_token, gitlab_token, mailchimp, npm
 from detect_secrets.plugins import (
+    aws,
+    azure_storage_key,
+    discord,
+    github_token,
+    gitlab_token,
+    mailchimp,
+    npm,
     openai,
     private_key,
     pypi_token,
@@ -51,12 +57,9 @@ def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
     for module in _MODULES:
         for value in vars(module).values():
             deny: Any = getattr(value, "denylist", None)
-            if (
-                isinstance(value, type)
-                and value.__module__ == module.__name__
-                and isinstance(deny, (list, tuple))
-            ):
-                found.extend((value.secret_type, pattern) for pattern in deny)
+            if isinstance(value, type) and value.__module__ == module.__name__ and isinstance(deny, (list, tuple)):
+                kind = str(getattr(value, "secret_type", module.__name__))
+                found.extend((kind, pattern) for pattern in deny)
     return tuple(found)
 
 

@@ -5,17 +5,20 @@ chunks are made or what a query means.
 
 A file's manifest row is written last and deleted first, and counts its chunks. So after a kill at any moment a file is
 either whole or recognisably not, and `repair` removes what is not; the next sync reads those files again.
+
+A finished sync seals the store: the hash of every file. The seal is broken before the next write and checked on
+opening, so that a single flipped bit is noticed before anything is read through lance.
 """
 
 import errno
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
+from hashlib import file_digest
 from pathlib import Path
 
 import lancedb
@@ -24,18 +27,25 @@ import pyarrow as pa
 from lancedb.index import FTS
 from lancedb.query import MatchQuery
 
-from vicinal_indexer.errors import StoreDamaged, StoreUnavailable
+from vicinal_indexer.errors import StoreDamaged, StoreUnavailable, VicinalError
 from vicinal_indexer.types import Chunk, FileStat, FloatArray, Region, digest
 
 SCHEMA_VERSION = 1
 """1: the first."""
 
 _META = "meta.json"
+_SEAL = "seal.json"
 _CHUNK_FIELDS = tuple(field.name for field in fields(Chunk))
 _KEEP_VERSIONS = timedelta(milliseconds=1)  # every write is a version; nobody reads old ones
 _PATHS_PER_DELETE = 500
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR}
-_UNWRITABLE_WORDS = ("permission denied", "no space left", "read-only file system", "quota exceeded", "os error 28")
+_UNWRITABLE_WORDS = (
+    "permission denied",
+    "no space left",
+    "read-only file system",
+    "quota exceeded",
+    "os error 28",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +81,12 @@ def _translated(folder: Path) -> Iterator[None]:
     """Turn what the file system and lance raise into our two words: unavailable or damaged."""
     try:
         yield
-    except (OSError, RuntimeError, ValueError, pa.ArrowException) as error:
+    except VicinalError:
+        raise
+    except BaseException as error:
+        # A damaged file may surface as nearly anything, a Rust panic (no `Exception`) included.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         number = getattr(error, "errno", None)
         words = str(error).lower()
         if number in _UNWRITABLE or any(word in words for word in _UNWRITABLE_WORDS):
@@ -104,13 +119,12 @@ class Store:
                 self._check(json.loads(meta.read_text(encoding="utf-8")))
             elif any(folder.iterdir()):
                 raise StoreDamaged("the index was never finished")
+            self._check_seal()
             self._db = lancedb.connect(folder / "tables", read_consistency_interval=timedelta(0))
             self._chunks = self._table("chunks", _chunk_schema(key.dimensions))
             self._files = self._table("files", _FILE_SCHEMA)
             if not meta.exists():
-                temporary = folder / f"{_META}.tmp"
-                temporary.write_text(json.dumps(asdict(key)), encoding="utf-8")
-                os.replace(temporary, meta)  # noqa: PTH105 - the atomic one, by name
+                _write(meta, asdict(key))
 
     def _check(self, found: object) -> None:
         wanted = asdict(self._key)
@@ -119,6 +133,31 @@ class Store:
         for name, value in wanted.items():
             if found[name] != value:
                 raise StoreDamaged(f"the index was made with {name} {found[name]}, now it is {value}")
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the last write was finished."""
+        return (self.folder / _SEAL).exists()
+
+    def seal(self) -> None:
+        """Say that all writes are finished, and what they wrote."""
+        with _translated(self.folder):
+            _write(self.folder / _SEAL, self._hashes())
+
+    def _break_seal(self) -> None:
+        (self.folder / _SEAL).unlink(missing_ok=True)
+
+    def _check_seal(self) -> None:
+        if self.sealed and json.loads((self.folder / _SEAL).read_text(encoding="utf-8")) != self._hashes():
+            raise StoreDamaged("the index's files are not what was written")
+
+    def _hashes(self) -> dict[str, str]:
+        files = sorted(path for path in (self.folder / "tables").rglob("*") if path.is_file())
+        found = {}
+        for path in files:
+            with path.open("rb") as file:
+                found[path.relative_to(self.folder).as_posix()] = file_digest(file, "blake2b").hexdigest()
+        return found
 
     def _table(self, name: str, schema: pa.Schema) -> lancedb.table.Table:
         if name not in self._db.list_tables().tables:
@@ -152,6 +191,8 @@ class Store:
     def remove(self, paths: Sequence[str]) -> None:
         """Forget files: the manifest rows first."""
         with _translated(self.folder):
+            if paths:
+                self._break_seal()
             for start in range(0, len(paths), _PATHS_PER_DELETE):
                 some = ", ".join(_quoted(path) for path in paths[start : start + _PATHS_PER_DELETE])
                 self._files.delete(f"path IN ({some})")
@@ -166,25 +207,35 @@ class Store:
             vectors: (len(chunks), dimensions), float32.
         """
         with _translated(self.folder):
+            self._break_seal()
             if chunks:
                 columns: dict[str, object] = {name: [getattr(c, name) for c in chunks] for name in _CHUNK_FIELDS}
                 flat = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())
-                columns |= {"terms": terms, "vector": pa.FixedSizeListArray.from_arrays(flat, self._key.dimensions)}
+                columns |= {
+                    "terms": terms,
+                    "vector": pa.FixedSizeListArray.from_arrays(flat, self._key.dimensions),
+                }
                 self._chunks.add(pa.table(columns, schema=self._chunks.schema))
             self._files.add(pa.Table.from_pylist([asdict(row) for row in rows], schema=_FILE_SCHEMA))
 
     def refresh(self, rows: Sequence[FileRow]) -> None:
         """Replace manifest rows of files whose chunks stay."""
         with _translated(self.folder):
+            self._break_seal()
             data = pa.Table.from_pylist([asdict(row) for row in rows], schema=_FILE_SCHEMA)
             self._files.merge_insert("path").when_matched_update_all().execute(data)
 
     def compact(self) -> None:
         """Fold new rows into the full-text index, join fragments, drop old versions from the disk."""
         with _translated(self.folder):
+            self._break_seal()
             if not self._chunks.list_indices() and self._chunks.count_rows():
                 words = FTS(
-                    base_tokenizer="whitespace", stem=False, remove_stop_words=False, lower_case=False, ascii_folding=False
+                    base_tokenizer="whitespace",
+                    stem=False,
+                    remove_stop_words=False,
+                    lower_case=False,
+                    ascii_folding=False,
                 )
                 self._chunks.create_index("terms", config=words)
             self._chunks.optimize(cleanup_older_than=_KEEP_VERSIONS)
@@ -222,6 +273,12 @@ class Store:
     def bytes_on_disk(self) -> int:
         """The size of everything in the store's folder."""
         return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+
+
+def _write(path: Path, value: object) -> None:
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_text(json.dumps(value), encoding="utf-8")
+    temporary.replace(path)
 
 
 def wipe(folder: Path) -> None:

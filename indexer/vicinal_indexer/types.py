@@ -48,11 +48,7 @@ class Region:
 
     def overlaps(self, chunk: Chunk) -> bool:
         """Whether `chunk` has a line in this region."""
-        return (
-            chunk.path == self.path
-            and chunk.start_line <= self.last_line
-            and chunk.end_line >= self.first_line
-        )
+        return chunk.path == self.path and chunk.start_line <= self.last_line and chunk.end_line >= self.first_line
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -25,14 +25,14 @@ def direct_variance(kernel: Kernel, picks: list[int], noise: float) -> float:
     return float(kernel.prompt - to_prompt @ np.linalg.solve(among, to_prompt))
 
 
-kernels = st.builds(
-    random_kernel, st.integers(0, 10_000), st.integers(1, 30), st.integers(2, 40)
-)
+kernels = st.builds(random_kernel, st.integers(0, 10_000), st.integers(1, 30), st.integers(2, 40))
 noises = st.floats(0.01, 10.0)
 
 
 @given(kernels, noises, st.data())
-def test_rank_one_steps_agree_with_the_direct_solve(kernel: Kernel, noise: float, data: st.DataObject) -> None:
+def test_rank_one_steps_agree_with_the_direct_solve(
+    kernel: Kernel, noise: float, data: st.DataObject
+) -> None:
     picks = data.draw(st.lists(st.integers(0, len(kernel) - 1), min_size=1, max_size=12))
     posterior = Posterior(kernel, noise)
     for pick in picks:
@@ -57,7 +57,9 @@ def test_the_variance_never_rises_and_stays_above_the_irreducible(
     falls = zip(selection.variances, selection.variances[1:], strict=False)
     assert all(after <= before + 1e-12 for before, after in falls)
     assert selection.variances[-1] >= selection.irreducible - 1e-8
-    assert math.fsum(selection.shares) == pytest.approx(1.0 if selection.variances[0] > selection.variances[-1] else 0)
+    assert math.fsum(selection.shares) == pytest.approx(
+        1.0 if selection.variances[0] > selection.variances[-1] else 0
+    )
 
 
 @given(kernels, noises)
@@ -97,7 +99,9 @@ def test_observing_everything_without_end_reaches_the_irreducible_variance() -> 
 
 def test_a_prompt_inside_the_candidates_span_has_no_irreducible_uncertainty() -> None:
     rows = np.eye(3)
-    assert irreducible_variance(from_vectors(rows, np.array([0.6, 0.8, 0.0]))) == pytest.approx(0.0, abs=1e-12)
+    assert irreducible_variance(from_vectors(rows, np.array([0.6, 0.8, 0.0]))) == pytest.approx(
+        0.0, abs=1e-12
+    )
 
 
 def test_the_adaptive_stop_ends_when_more_is_not_worth_it() -> None:

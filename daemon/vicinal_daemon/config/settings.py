@@ -113,7 +113,10 @@ class TuneSettings(_Section):
     )
     rank: int = Field(default=16, ge=1, le=256, description="The rank of the LoRA adapter.")
     learning_rate: float = Field(
-        default=1.5e-3, ge=1e-6, le=0.1, description="Adam's learning rate at the first step; it falls linearly."
+        default=1.5e-3,
+        ge=1e-6,
+        le=0.1,
+        description="Adam's learning rate at the first step; it falls linearly.",
     )
     max_tokens: int = Field(
         default=256, ge=16, le=8192, description="Tokens of one chunk that are trained on."

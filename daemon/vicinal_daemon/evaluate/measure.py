@@ -101,10 +101,14 @@ def measure_place(
     for mode in modes:
         reading = base[mode.name] = read_truth(engine, prompts[mode.name], target.hidden)
         if not mode.weights:
-            measured[mode.name] = _measurement(place, mode, reading.bits, reading.bits, 0, 0.0, reading.seconds)
+            measured[mode.name] = _measurement(
+                place, mode, reading.bits, reading.bits, 0, 0.0, reading.seconds
+            )
     for strategy in sorted({mode.weights for mode in modes if mode.weights}):
         tuned_modes = [mode for mode in modes if mode.weights == strategy]
-        adapter, losses, seconds = _train(engine, choices[strategy], prompts, tuned_modes[0], settings, on_step)
+        adapter, losses, seconds = _train(
+            engine, choices[strategy], prompts, tuned_modes[0], settings, on_step
+        )
         with attached(engine.model, settings.tune.rank, settings.seed) as lora:
             lora.load(adapter)
             for mode in tuned_modes:

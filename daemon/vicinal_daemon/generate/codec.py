@@ -48,7 +48,9 @@ class Codec:
             raise ModelUnusable(f"the model in {folder} has no fast tokenizer (tokenizer.json)")
         known = self._tokenizer.get_vocab()
         self.ends: set[int] = set(self._tokenizer.all_special_ids)
-        self.fill_in_the_middle = next((marks for marks in _FILL_IN_THE_MIDDLE if marks.prefix in known), None)
+        self.fill_in_the_middle = next(
+            (marks for marks in _FILL_IN_THE_MIDDLE if marks.prefix in known), None
+        )
 
     def encode(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         """Token ids and their spans in characters; marks in `text` become special tokens, as in training."""

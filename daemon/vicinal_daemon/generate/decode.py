@@ -19,7 +19,13 @@ NextLogits = Callable[[list[int]], Logits]
 
 
 def greedy(
-    codec: Codec, next_logits: NextLogits, prompt: Prompt, stop: StopRule, *, max_tokens: int, cancelled: Cancelled
+    codec: Codec,
+    next_logits: NextLogits,
+    prompt: Prompt,
+    stop: StopRule,
+    *,
+    max_tokens: int,
+    cancelled: Cancelled,
 ) -> Generated:
     """Continue `prompt` until `stop(text)`, an end token, `max_tokens` or `cancelled()`."""
     ids, spans = codec.encode(prompt.text)

@@ -1,0 +1,215 @@
+"""The index as a whole: only what changed is touched, and damage of any kind is survived."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from vicinal_indexer.embed import HashingEmbedder
+from vicinal_indexer.errors import InputError, StoreUnavailable
+from vicinal_indexer.index import RepositoryIndex
+from vicinal_indexer.types import Region
+
+_TICKS = count(1_000)
+Content = list[tuple[str, int, str, bytes]]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "repo"
+    (folder / "pkg").mkdir(parents=True)
+    for number in range(12):
+        body = f"def read_{number}(file):\n" + f"    value = parse(file, {number})\n" * 16
+        write(folder / "pkg" / f"m{number}.py", body)
+    return folder
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file whose time is long past and unlike any other, so that no clock's grain matters."""
+    path.write_text(text)
+    os.utime(path, ns=(10**18, 10**18 + next(_TICKS)))
+
+
+def content(index: RepositoryIndex) -> Content:
+    found = index.search("def read file value parse", limit=1000)
+    return sorted((c.chunk.path, c.chunk.start_line, c.chunk.text, c.vector.tobytes()) for c in found)
+
+
+def fresh(root: Path, data: Path) -> Content:
+    with RepositoryIndex.open(root, data) as index:
+        index.sync()
+        return content(index)
+
+
+def counts(index: RepositoryIndex) -> tuple[int, int, int]:
+    report = index.sync()
+    return report.added, report.replaced, report.dropped
+
+
+def listing(root: Path) -> list[tuple[str, int, int]]:
+    return [(str(p), p.stat().st_mtime_ns, p.stat().st_size) for p in sorted([root, *root.rglob("*")])]
+
+
+def test_only_what_changed_is_touched(root: Path, tmp_path: Path) -> None:
+    before = listing(root)
+    with RepositoryIndex.open(root, tmp_path / "data") as index:
+        assert counts(index) == (12, 0, 0)
+        assert counts(index) == (0, 0, 0)
+        assert listing(root) == before
+        os.utime(root / "pkg" / "m0.py", ns=(10**18, 10**18 + 7))
+        assert counts(index) == (0, 0, 0)
+        write(root / "pkg" / "m1.py", "def other():\n    return parse\n")
+        (root / "pkg" / "m2.py").unlink()
+        write(root / "new.py", "def new():\n    return parse\n")
+        assert counts(index) == (1, 1, 1)
+        assert content(index) == fresh(root, tmp_path / "other")
+        assert "pkg/m2.py" not in dict(index.texts())
+        assert index.status().files == 12
+
+
+def test_what_is_excluded_is_never_found_and_duplicates_once(root: Path, tmp_path: Path) -> None:
+    write(root / "copy.py", (root / "pkg" / "m3.py").read_text())
+    with RepositoryIndex.open(root, tmp_path / "data") as index:
+        index.sync()
+        found = index.search("read value parse")
+        assert len({c.chunk.content_hash for c in found}) == len(found) == 12
+        assert [c.chunk for c in index.search("read value parse")] == [c.chunk for c in found]
+        region = Region("pkg/m5.py", 3, 4)
+        kept = index.search("read value parse", exclude=[region])
+        assert len(kept) == 11
+        assert not any(region.overlaps(c.chunk) for c in kept)
+
+
+def test_an_empty_repository(tmp_path: Path) -> None:
+    (tmp_path / "repo").mkdir()
+    with RepositoryIndex.open(tmp_path / "repo", tmp_path / "data") as index:
+        assert counts(index) == (0, 0, 0)
+        assert index.search("anything") == []
+        assert index.search("") == []
+
+
+def test_a_secret_is_nowhere_in_the_store(root: Path, tmp_path: Path) -> None:
+    secret = "gh" + "p_" + "Zq7" * 12
+    write(root / "leak.py", f'token = "{secret}"\n')
+    with RepositoryIndex.open(root, tmp_path / "data") as index:
+        index.sync()
+        write(root / "pkg" / "m4.py", f'def read():\n    token = "{secret}"\n')
+        report = index.sync()
+        assert {skip.path for skip in report.skipped} == {"leak.py", "pkg/m4.py"}
+        assert not any(c.chunk.path == "pkg/m4.py" for c in index.search("read value parse"))
+    for path in (tmp_path / "data").rglob("*"):
+        assert path.is_dir() or secret.encode() not in path.read_bytes()
+
+
+def _flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x10
+    path.write_bytes(data)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "flip": _flip,
+    "truncate": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "delete": Path.unlink,
+    "garbage": lambda path: path.write_bytes(b"\xff{garbage"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("pattern", ["meta.json", "seal.json", "chunks.lance/data/*", "files.lance/data/*"])
+def test_a_damaged_store_is_rebuilt(root: Path, tmp_path: Path, damage: str, pattern: str) -> None:
+    data = tmp_path / "data"
+    expected = fresh(root, data)
+    DAMAGES[damage](sorted(data.rglob(pattern))[0])
+    with RepositoryIndex.open(root, data) as index:
+        report = index.sync()
+        assert content(index) == expected
+        assert report.rebuilt_because or (damage, pattern) == ("delete", "seal.json")
+        assert index.sync().rebuilt_because is None
+
+
+@pytest.mark.parametrize("damage", ["truncate", "delete", "garbage"])
+def test_damage_while_it_is_open(root: Path, tmp_path: Path, damage: str) -> None:
+    expected = fresh(root, tmp_path / "data")
+    with RepositoryIndex.open(root, tmp_path / "data") as index:
+        for path in (tmp_path / "data").rglob("chunks.lance/data/*"):
+            DAMAGES[damage](path)
+        assert content(index) == expected
+
+
+class OtherEmbedder(HashingEmbedder):
+    name = "other"
+
+
+def test_another_embedder_rebuilds(root: Path, tmp_path: Path) -> None:
+    fresh(root, tmp_path / "data")
+    with RepositoryIndex.open(root, tmp_path / "data", OtherEmbedder()) as index:
+        report = index.sync()
+        assert report.added == 12
+        assert "other" in (report.rebuilt_because or "")
+
+
+SECOND = """
+import sys
+from pathlib import Path
+from vicinal_indexer import errors, index
+index.LOCK_SECONDS = 0
+try:
+    index.RepositoryIndex.open(Path(sys.argv[1]), Path(sys.argv[2]))
+except errors.StoreLocked:
+    print("locked")
+"""
+
+
+def test_a_second_process_is_locked_out(root: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SECOND, str(root), str(tmp_path / "data")]
+    with RepositoryIndex.open(root, tmp_path / "data"):
+        assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "locked\n"
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == ""
+
+
+def test_errors(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        RepositoryIndex.open(tmp_path / "none", tmp_path / "data")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreUnavailable):
+        RepositoryIndex.open(root, tmp_path / "file")
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from vicinal_indexer import index
+index.BATCH_CHUNKS = 2
+with index.RepositoryIndex.open(Path(sys.argv[1]), Path(sys.argv[2])) as opened:
+    opened.sync(lambda progress: print(progress.stage, flush=True))
+"""
+
+
+def kill_during_sync(root: Path, data: Path, lines: int) -> bool:
+    """Kill a child that syncs once it has printed `lines` lines; whether it was still at it."""
+    command = [sys.executable, "-c", CHILD, str(root), str(data)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+        assert child.stdout is not None
+        for _ in range(lines):
+            child.stdout.readline()
+        child.kill()
+    return child.returncode == -signal.SIGKILL
+
+
+def test_killed_at_any_point(root: Path, tmp_path: Path) -> None:
+    chance = random.Random(0)  # noqa: S311 - not a secret
+    first = [kill_during_sync(root, tmp_path / f"data{trial}", chance.randrange(1, 16)) for trial in range(8)]
+    for number in range(12):
+        write(root / "pkg" / f"m{number}.py", f"def read_{number}(file):\n    return parse(value)\n")
+    expected = fresh(root, tmp_path / "whole")
+    second = [kill_during_sync(root, tmp_path / f"data{trial}", chance.randrange(1, 16)) for trial in range(8)]
+    assert sum(first) + sum(second) >= 15
+    for trial in range(8):
+        assert fresh(root, tmp_path / f"data{trial}") == expected
