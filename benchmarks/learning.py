@@ -19,11 +19,10 @@ from rich.console import Console
 from vicinal_daemon.cli.demo import find_package
 from vicinal_daemon.cli.progress import stages
 from vicinal_daemon.cli.workbench import load_settings, open_workbench
-from vicinal_daemon.complete import Stopwatch
+from vicinal_daemon.complete import Stopwatch, tunable
 from vicinal_daemon.evaluate.measure import Measurement, measure_place
 from vicinal_daemon.evaluate.places import sample_places
 from vicinal_daemon.evaluate.report import markdown_pairs, markdown_table
-from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_indexer.errors import VicinalError
 
 PAIRS = (
@@ -35,17 +34,13 @@ PAIRS = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--package", default="huggingface_hub", help="an installed package, or a folder")
     parser.add_argument("--places", type=int, default=40)
     parser.add_argument("--lines", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, e.g. tune.steps=4"
-    )
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, e.g. tune.steps=4")
     options = parser.parse_args()
     # A fixed number of steps for both strategies, so that only the choice differs.
     flags = {"seed": options.seed, "select.alpha": 0.0, **dict(pair.split("=", 1) for pair in options.set)}
@@ -55,8 +50,7 @@ def main() -> None:
         stages() as on_stage,
         open_workbench(find_package(options.package), settings, Stopwatch(), on_stage) as bench,
     ):
-        if not isinstance(bench.engine, TransformersEngine):
-            sys.exit("this benchmark tunes: run it with the transformers engine")
+        engine = tunable(bench.engine)
         files = {path: text for path, text in bench.index.texts() if path.endswith(".py")}
         places = sample_places(files, options.places, options.seed, lines=options.lines)
         wanted = {(place.path, place.first_line) for place in places}
@@ -66,7 +60,7 @@ def main() -> None:
             if (place.path, place.first_line) in seen:
                 continue
             measured = measure_place(
-                bench.engine,
+                engine,
                 bench.index,
                 files[place.path],
                 place,

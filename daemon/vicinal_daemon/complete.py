@@ -5,7 +5,7 @@ shared with `evaluate`. It does not know the command line, nor where settings ca
 """
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -76,9 +76,7 @@ class Stopwatch:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
 
 
-def find_candidates(
-    index: RepositoryIndex, engine: Engine, target: Target, settings: Settings
-) -> list[Chunk]:
+def find_candidates(index: RepositoryIndex, engine: Engine, target: Target, settings: Settings) -> list[Chunk]:
     """Chunks around the cursor, by hybrid search; never what is completed, nor what the prompt shows anyway.
 
     Leaving out the visible context too keeps it held out: the guard judges an adapter by it.
@@ -192,7 +190,7 @@ def complete(
     tuned = Tuned(None, (), {}, (0.0, 0.0))
     steps = min(settings.tune.steps, len(choice.selection.picks))
     if steps:
-        engine = _tunable(engine)
+        engine = tunable(engine)
         on_stage("tune", 0, steps)
         tuned = adapt(
             engine,
@@ -207,11 +205,7 @@ def complete(
     on_stage("generate", 0, 0)
     with watch.stage("generate"), _wearing(engine, tuned.adapter):
         text, generated = write(engine, prompt, target, settings, cancelled)
-    shown = [
-        p
-        for (start, _), p in zip(generated.spans, generated.log_probabilities, strict=True)
-        if start < len(text)
-    ]
+    shown = [p for (start, _), p in zip(generated.spans, generated.log_probabilities, strict=True) if start < len(text)]
     return protocol.Answer(
         repository=repository,
         path=target.path,
@@ -232,7 +226,12 @@ def complete(
     )
 
 
-def _tunable(engine: Engine) -> TransformersEngine:
+def tunable(engine: Engine) -> TransformersEngine:
+    """The engine as one that can be tuned.
+
+    Raises:
+        ModelUnusable: it cannot; nothing else is used in its place.
+    """
     if not isinstance(engine, TransformersEngine):
         raise ModelUnusable(
             "the llama.cpp engine cannot be tuned yet", hint="use --steps 0 with it, or --engine transformers"
@@ -245,7 +244,7 @@ def _wearing(engine: Engine, adapter: Adapter | None) -> Iterator[None]:
     if adapter is None:
         yield
     else:
-        with applied(_tunable(engine).model, adapter):
+        with applied(tunable(engine).model, adapter):
             yield
 
 
@@ -285,7 +284,7 @@ def _adaptation(tuned: Tuned, strategy: Strategy) -> protocol.Adaptation:
 
 
 def _evidence(choice: Choice, steps: int, in_prompt: int) -> list[protocol.Evidence]:
-    shares: Counter[int] = Counter()
+    shares: defaultdict[int, float] = defaultdict(float)
     for pick, share in zip(choice.selection.picks, choice.selection.shares, strict=True):
         shares[pick] += share
     trained = Counter(choice.selection.picks[:steps])

@@ -99,11 +99,7 @@ def check_torch(wanted: str, probe: TorchProbe) -> Check:
             "Install the torch build for your accelerator, or set model.device to auto.",
         )
     on_cpu = wanted == "cpu" or (wanted == "auto" and not probe.cuda and not probe.mps)
-    if (
-        on_cpu
-        and platform.machine().lower() in ("x86_64", "amd64")
-        and "AVX" not in probe.cpu.replace("NO AVX", "")
-    ):
+    if on_cpu and platform.machine().lower() in ("x86_64", "amd64") and "AVX" not in probe.cpu.replace("NO AVX", ""):
         return Check(
             "torch",
             "warn",
@@ -187,9 +183,7 @@ def check_llama(engine: str, *, installed: bool) -> Check:
         return Check("llama-cpp-python", "ok", "installed")
     install = "pip install 'vicinal[llama]' (compiles for some minutes)"
     if engine == "llama":
-        return Check(
-            "llama-cpp-python", "fail", "not installed, but model.engine is llama", f"Run: {install}"
-        )
+        return Check("llama-cpp-python", "fail", "not installed, but model.engine is llama", f"Run: {install}")
     return Check("llama-cpp-python", "ok", f"not installed; optional, for faster answers on CPUs: {install}")
 
 

@@ -29,6 +29,8 @@ class ModelMissing(ModelError):
 class ModelDamaged(ModelError):
     """A model file fails its checksum or cannot be parsed."""
 
+    remedy = "fetch it anew (vicinal models pull NAME --force), or copy your own files again"
+
 
 class ModelUnusable(ModelError):
     """The model loads but cannot do what was asked, for example be tuned."""

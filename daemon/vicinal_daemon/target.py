@@ -74,9 +74,7 @@ def parse_location(text: str) -> Location:
 def find_repository(path: Path) -> Path:
     """The nearest folder above `path` that is a repository's root, else the file's own folder."""
     folder = path.resolve().parent
-    return next(
-        (f for f in (folder, *folder.parents) if any((f / m).exists() for m in _REPOSITORY_MARKS)), folder
-    )
+    return next((f for f in (folder, *folder.parents) if any((f / m).exists() for m in _REPOSITORY_MARKS)), folder)
 
 
 def read_target(root: Path, location: Location, lines: int) -> Target:
@@ -116,17 +114,13 @@ def _inside(root: Path, path: Path, shown: Path) -> str:
             f"{shown} is not inside the repository {root}", hint="name its repository with --repo DIR"
         ) from None
     except (OSError, RuntimeError) as error:
-        raise InputError(
-            f"{shown} cannot be resolved: {error}", hint="check for a loop of symbolic links"
-        ) from error
+        raise InputError(f"{shown} cannot be resolved: {error}", hint="check for a loop of symbolic links") from error
 
 
 def _read(path: Path, shown: Path) -> str:
     try:
         if not path.is_file():
-            raise InputError(
-                f"{shown} is not a file", hint="check the path; it is taken from here, then from --repo"
-            )
+            raise InputError(f"{shown} is not a file", hint="check the path; it is taken from here, then from --repo")
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
             raise InputError(

@@ -15,14 +15,18 @@ from typing import ClassVar
 
 
 class VicinalError(Exception):
-    """An expected failure: `message` says what happened, `hint` what to do about it."""
+    """An expected failure: `message` says what happened, `hint` what to do about it.
+
+    A class whose errors all have one remedy names it in `remedy`; a `hint` given at the raise is more exact.
+    """
 
     exit_code: ClassVar[int] = 1
+    remedy: ClassVar[str] = ""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = hint or self.remedy
 
 
 class InputError(VicinalError):

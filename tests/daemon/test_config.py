@@ -131,9 +131,7 @@ def test_malformed_files_name_the_line(tmp_path: Path) -> None:
     assert load(tmp_path, "\ufeffseed = 3\r\n").seed == 3
 
 
-@pytest.mark.parametrize(
-    "row", [row for row in config.settings_table() if not row.from_repo], ids=lambda row: row.key
-)
+@pytest.mark.parametrize("row", [row for row in config.settings_table() if not row.from_repo], ids=lambda row: row.key)
 def test_a_repository_chooses_neither_models_nor_folders(tmp_path: Path, row: config.SettingRow) -> None:
     section, name = row.key.split(".")
     error = refused(
@@ -144,9 +142,7 @@ def test_a_repository_chooses_neither_models_nor_folders(tmp_path: Path, row: co
 
 def test_every_path_and_every_model_setting_is_closed_to_repositories() -> None:
     closed = {row.key for row in config.settings_table() if not row.from_repo}
-    sensitive = {
-        row.key for row in config.settings_table() if row.key.startswith("model.") or row.type == "path"
-    }
+    sensitive = {row.key for row in config.settings_table() if row.key.startswith("model.") or row.type == "path"}
     assert closed == sensitive
 
 
@@ -160,11 +156,7 @@ def test_the_documentation_is_the_table() -> None:
     assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == config.render_markdown()
 
 
-@given(
-    st.dictionaries(
-        st.sampled_from([row.environment for row in config.settings_table()]), st.text(max_size=8)
-    )
-)
+@given(st.dictionaries(st.sampled_from([row.environment for row in config.settings_table()]), st.text(max_size=8)))
 def test_no_environment_escapes_as_anything_but_a_config_error(environ: dict[str, str]) -> None:
     try:
         settings = config.load(None, {}, environ, ROOT / "no-such-file.toml")

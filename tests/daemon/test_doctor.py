@@ -20,9 +20,7 @@ def settings(tmp_path: Path, **flags: object) -> config.Settings:
 def test_a_full_run_finds_the_tiny_model_and_leaves_no_trace(tmp_path: Path, tiny_model_dir: Path) -> None:
     checks = doctor.check_all(settings(tmp_path, **{"model.name": str(tiny_model_dir)}))
     assert [check for check in checks if check.status == "fail"] == []
-    assert {"python", "torch", "grammars", "model", "memory", "disk", "git"} <= {
-        check.name for check in checks
-    }
+    assert {"python", "torch", "grammars", "model", "memory", "disk", "git"} <= {check.name for check in checks}
     assert list(tmp_path.iterdir()) == []
 
 

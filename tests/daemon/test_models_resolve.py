@@ -146,9 +146,7 @@ def test_what_is_not_a_usable_model_says_why(copy: Path, tmp_path: Path) -> None
     refused(r"no config\.json")
 
 
-def test_the_tiny_model_is_deterministic_and_spells_any_text(
-    tmp_path: Path, tiny_fim_model_dir: Path
-) -> None:
+def test_the_tiny_model_is_deterministic_and_spells_any_text(tmp_path: Path, tiny_fim_model_dir: Path) -> None:
     from transformers import AutoTokenizer
 
     again = write_tiny_model(tmp_path / "again", fill_in_the_middle=True)

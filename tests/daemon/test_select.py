@@ -30,9 +30,7 @@ noises = st.floats(0.01, 10.0)
 
 
 @given(kernels, noises, st.data())
-def test_rank_one_steps_agree_with_the_direct_solve(
-    kernel: Kernel, noise: float, data: st.DataObject
-) -> None:
+def test_rank_one_steps_agree_with_the_direct_solve(kernel: Kernel, noise: float, data: st.DataObject) -> None:
     picks = data.draw(st.lists(st.integers(0, len(kernel) - 1), min_size=1, max_size=12))
     posterior = Posterior(kernel, noise)
     for pick in picks:
@@ -50,22 +48,16 @@ def test_each_pick_is_the_one_that_reduces_the_variance_most(kernel: Kernel, noi
 
 
 @given(kernels, noises, st.sampled_from(["sift", "nn"]))
-def test_the_variance_never_rises_and_stays_above_the_irreducible(
-    kernel: Kernel, noise: float, strategy: str
-) -> None:
+def test_the_variance_never_rises_and_stays_above_the_irreducible(kernel: Kernel, noise: float, strategy: str) -> None:
     selection = select(strategy, kernel, limit=20, noise=noise)  # type: ignore[arg-type]
     falls = zip(selection.variances, selection.variances[1:], strict=False)
     assert all(after <= before + 1e-12 for before, after in falls)
     assert selection.variances[-1] >= selection.irreducible - 1e-8
-    assert math.fsum(selection.shares) == pytest.approx(
-        1.0 if selection.variances[0] > selection.variances[-1] else 0
-    )
+    assert math.fsum(selection.shares) == pytest.approx(1.0 if selection.variances[0] > selection.variances[-1] else 0)
 
 
 @given(kernels, noises)
-def test_sift_leaves_no_more_uncertainty_than_nearest_neighbours_after_one_pick(
-    kernel: Kernel, noise: float
-) -> None:
+def test_sift_leaves_no_more_uncertainty_than_nearest_neighbours_after_one_pick(kernel: Kernel, noise: float) -> None:
     sift, nearest = (select(s, kernel, limit=1, noise=noise) for s in ("sift", "nn"))  # type: ignore[arg-type]
     assert sift.variances[-1] <= nearest.variances[-1] + 1e-12
 
@@ -99,9 +91,7 @@ def test_observing_everything_without_end_reaches_the_irreducible_variance() -> 
 
 def test_a_prompt_inside_the_candidates_span_has_no_irreducible_uncertainty() -> None:
     rows = np.eye(3)
-    assert irreducible_variance(from_vectors(rows, np.array([0.6, 0.8, 0.0]))) == pytest.approx(
-        0.0, abs=1e-12
-    )
+    assert irreducible_variance(from_vectors(rows, np.array([0.6, 0.8, 0.0]))) == pytest.approx(0.0, abs=1e-12)
 
 
 def test_the_adaptive_stop_ends_when_more_is_not_worth_it() -> None:

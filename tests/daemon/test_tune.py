@@ -1,7 +1,6 @@
 """Tuning on a small real model: it learns, the guard guards, and the base comes back bit for bit."""
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,8 +21,8 @@ def settings(*, guard: bool = True, learning_rate: float = 5e-3, seed: int = 0) 
 
 
 @pytest.fixture
-def engine(tiny_model_dir: Path) -> Iterator[TransformersEngine]:
-    yield TransformersEngine(tiny_model_dir, "cpu")
+def engine(tiny_model_dir: Path) -> TransformersEngine:
+    return TransformersEngine(tiny_model_dir, "cpu")
 
 
 def fingerprint(engine: TransformersEngine) -> str:

@@ -8,10 +8,10 @@ import logging
 import sys
 from typing import Annotated
 
-import click
 import typer
 from rich.console import Console
 from rich.markup import escape
+from typer.exceptions import TyperException
 
 from vicinal_daemon.cli import complete, config, demo, doctor, index, models
 from vicinal_indexer import __version__
@@ -41,7 +41,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug logs.")] = False,
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback does the work
         bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
@@ -69,10 +69,11 @@ def run(arguments: list[str]) -> int:
         if error.hint:
             errors.print(f"[bold]hint:[/] {escape(error.hint)}")
         return error.exit_code
-    except click.ClickException as error:
-        error.show()
+    except TyperException as error:
+        errors.print(f"[bold red]error:[/] {escape(error.format_message())}")
+        errors.print("[bold]hint:[/] every command explains itself with --help")
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         errors.print("interrupted; your files and the model are as they were")
         return INTERRUPTED
     except BrokenPipeError:

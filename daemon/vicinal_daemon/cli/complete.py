@@ -24,24 +24,16 @@ _EXAMPLES = """
 
 def complete(
     place: Annotated[str, typer.Argument(metavar="PATH:LINE[:COL]", help="Where the cursor stands, from 1.")],
-    repo: Annotated[
-        Path | None, typer.Option("--repo", help="The repository; default: the one around PATH.")
-    ] = None,
+    repo: Annotated[Path | None, typer.Option("--repo", help="The repository; default: the one around PATH.")] = None,
     strategy: Annotated[str | None, typer.Option(help="How code is chosen: sift, nn or none.")] = None,
-    steps: Annotated[
-        int | None, typer.Option(help="Most training steps; 0 leaves the weights alone.")
-    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Most training steps; 0 leaves the weights alone.")] = None,
     picks: Annotated[int | None, typer.Option(help="Picks shown in the prompt; 0 shows none.")] = None,
     lines: Annotated[int | None, typer.Option(help="Lines to complete.")] = None,
-    model: Annotated[
-        str | None, typer.Option(help="A known name, a hub id, a folder or a GGUF file.")
-    ] = None,
+    model: Annotated[str | None, typer.Option(help="A known name, a hub id, a folder or a GGUF file.")] = None,
     engine: Annotated[str | None, typer.Option(help="transformers, or llama (needs vicinal[llama]).")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cuda, mps or cpu.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same inputs, same seed, same answer.")] = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Show the uncertainty curve, steps and guard.")
-    ] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Show the uncertainty curve, steps and guard.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print docs/answer.schema.json's shape.")] = False,
 ) -> None:
     """Complete a place in a file, after studying the code of the repository that tells most about it."""

@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 def demo(
     package: Annotated[str, typer.Option(help="An installed Python package, or a folder.")] = "rich",
     places: Annotated[int, typer.Option(min=1, max=200, help="How many places.")] = 5,
-    seed: Annotated[int, typer.Option(help="Chooses the places; nothing looks at the results.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses the places; nothing looks at the results.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Hide a line of real code, let the model complete it before and after it has studied the repository."""
@@ -33,7 +33,7 @@ def demo(
     from vicinal_daemon.cli.progress import stages
     from vicinal_daemon.cli.show import show_trial, show_trials
     from vicinal_daemon.cli.workbench import load_settings, open_workbench
-    from vicinal_daemon.complete import Stopwatch
+    from vicinal_daemon.complete import Stopwatch, tunable
     from vicinal_daemon.evaluate.trial import run_trial, trial_places
 
     root = find_package(package)
@@ -41,10 +41,11 @@ def demo(
     console = Console(highlight=False)
     trials = []
     with stages() as on_stage, open_workbench(root, settings, Stopwatch(), on_stage) as bench:
+        engine = tunable(bench.engine)
         chosen = trial_places(bench.index, places, seed)
         for number, (place, text) in enumerate(chosen):
             on_stage("places", number, len(chosen))
-            trial = run_trial(bench.engine, bench.index, text, place, settings, on_stage)
+            trial = run_trial(engine, bench.index, text, place, settings, on_stage)
             trials.append(trial)
             if not as_json:
                 show_trial(console, trial, number + 1, len(chosen))

@@ -24,9 +24,7 @@ def register(app: typer.Typer) -> None:
 
 def index(
     repo: Annotated[Path, typer.Argument(metavar="[REPO]", help="The repository.")] = Path(),
-    skipped: Annotated[
-        bool, typer.Option("--skipped", help="List every file that was left out, and why.")
-    ] = False,
+    skipped: Annotated[bool, typer.Option("--skipped", help="List every file that was left out, and why.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Index a repository. `complete` does this by itself; run it ahead to have it done."""

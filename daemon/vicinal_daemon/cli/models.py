@@ -73,9 +73,7 @@ def list_(as_json: AsJson = False) -> None:
 
 
 def pull(
-    name: Annotated[
-        str | None, typer.Argument(help="A known name or a hub id; default: the model in use.")
-    ] = None,
+    name: Annotated[str | None, typer.Argument(help="A known name or a hub id; default: the model in use.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Fetch it anew even if it is here.")] = False,
 ) -> None:
     """Fetch a model, check it, unpack it. The only command that uses the network."""
@@ -86,9 +84,7 @@ def pull(
 
     settings = load_settings(None, {})
     with stages() as on_stage:
-        folder = (pull_again if force else fetch)(
-            name or settings.model.name, settings.model.cache_dir, on_stage
-        )
+        folder = (pull_again if force else fetch)(name or settings.model.name, settings.model.cache_dir, on_stage)
     typer.echo(f"ready: {folder}")
 
 

@@ -21,9 +21,7 @@ _BARS = "▁▂▃▄▅▆▇█"
 def show_answer(answer: Answer, *, explain: bool) -> None:
     """Print completion, base, confidence, evidence and times; with `explain`, how it came about."""
     console = Console(highlight=False)
-    console.print(
-        f"[bold]{escape(answer.path)}:{answer.line}:{answer.column}[/]  [dim]{escape(answer.repository)}[/]"
-    )
+    console.print(f"[bold]{escape(answer.path)}:{answer.line}:{answer.column}[/]  [dim]{escape(answer.repository)}[/]")
     console.print(_side_by_side(answer))
     console.print(_confidence(answer))
     console.print(_evidence(answer))
@@ -47,9 +45,7 @@ def _side_by_side(answer: Answer) -> RenderableType:
         ),
     )
     if answer.present.strip():
-        present = Panel(
-            _code(answer.present), title="in the file now", border_style="dim", title_align="left"
-        )
+        present = Panel(_code(answer.present), title="in the file now", border_style="dim", title_align="left")
         return Group(grid, present)
     return grid
 
@@ -97,9 +93,7 @@ def _explanation(answer: Answer) -> RenderableType:
         f"{answer.candidates} candidates, strategy {a.strategy}, {a.steps} steps, adaptation {a.kind}",
     ]
     if a.losses:
-        lines.append(
-            "loss on each example before its step  " + " ".join(f"{value:.2f}" for value in a.losses)
-        )
+        lines.append("loss on each example before its step  " + " ".join(f"{value:.2f}" for value in a.losses))
     if a.guard is not None:
         verdict = {1.0: "kept whole", 0.5: "halved"}.get(a.scale, "dropped")
         lines.append(

@@ -38,9 +38,7 @@ class Workbench:
 
 
 @contextmanager
-def open_workbench(
-    root: Path, settings: Settings, watch: Stopwatch, on_stage: OnStage
-) -> Iterator[Workbench]:
+def open_workbench(root: Path, settings: Settings, watch: Stopwatch, on_stage: OnStage) -> Iterator[Workbench]:
     """Find the model, bring the index up to date, load the model.
 
     Raises:

@@ -84,9 +84,7 @@ def _file_layer(path: Path, kind: str) -> Iterator[tuple[str, object, str]]:
     except FileNotFoundError:
         return
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{path} cannot be read: {error}.", hint="It must be a text file in UTF-8."
-        ) from error
+        raise ConfigError(f"{path} cannot be read: {error}.", hint="It must be a text file in UTF-8.") from error
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -114,9 +112,7 @@ def _environment_layer(environ: Mapping[str, str]) -> Iterator[tuple[str, object
             near = difflib.get_close_matches(variable, by_variable, n=1)
             raise ConfigError(
                 f"The environment variable {variable} is no setting of Vicinal.",
-                hint=f"Did you mean {near[0]}?"
-                if near
-                else "Unset it; `vicinal config` lists the valid ones.",
+                hint=f"Did you mean {near[0]}?" if near else "Unset it; `vicinal config` lists the valid ones.",
             )
         entry = by_variable[variable]
         yield entry.row.key, _checked(entry, text, variable, text_allowed=True), variable

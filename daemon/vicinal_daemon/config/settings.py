@@ -118,9 +118,7 @@ class TuneSettings(_Section):
         le=0.1,
         description="Adam's learning rate at the first step; it falls linearly.",
     )
-    max_tokens: int = Field(
-        default=256, ge=16, le=8192, description="Tokens of one chunk that are trained on."
-    )
+    max_tokens: int = Field(default=256, ge=16, le=8192, description="Tokens of one chunk that are trained on.")
     guard: bool = Field(
         default=True,
         description="Use an adapter only if it predicts the text before the cursor better than the base.",
@@ -133,12 +131,8 @@ class PromptSettings(_Section):
     context_tokens: int = Field(
         default=512, ge=16, le=131_072, description="Tokens of the open file around the cursor in the prompt."
     )
-    picks: int = Field(
-        default=4, ge=0, le=64, description="Selected chunks that the prompt shows; 0 shows none."
-    )
-    pick_tokens: int = Field(
-        default=200, ge=16, le=8192, description="Tokens of each selected chunk in the prompt."
-    )
+    picks: int = Field(default=4, ge=0, le=64, description="Selected chunks that the prompt shows; 0 shows none.")
+    pick_tokens: int = Field(default=200, ge=16, le=8192, description="Tokens of each selected chunk in the prompt.")
 
 
 class GenerateSettings(_Section):
@@ -157,7 +151,5 @@ class Settings(_Section):
     tune: TuneSettings = TuneSettings()
     prompt: PromptSettings = PromptSettings()
     generate: GenerateSettings = GenerateSettings()
-    seed: int = Field(
-        default=0, ge=0, le=2**32 - 1, description="Same inputs and same seed give the same answer."
-    )
+    seed: int = Field(default=0, ge=0, le=2**32 - 1, description="Same inputs and same seed give the same answer.")
     origins: Mapping[str, str] = Field(default=MappingProxyType({}), exclude=True, repr=False)

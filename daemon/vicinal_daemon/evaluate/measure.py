@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from vicinal_daemon.complete import Choice, adapt, choose, find_candidates, prompt_for
+from vicinal_daemon.complete import adapt, choose, find_candidates, prompt_for
 from vicinal_daemon.config import Settings
 from vicinal_daemon.evaluate.places import Hidden, Place, hide
 from vicinal_daemon.generate.post import bits_per_byte
 from vicinal_daemon.generate.prompt import Prompt
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.target import Target
-from vicinal_daemon.tune.lora import Adapter, attached
+from vicinal_daemon.tune.lora import attached
 from vicinal_daemon.tune.tuner import GUARD_SCALES, best_scale
 from vicinal_indexer.index import RepositoryIndex
 
@@ -96,48 +96,31 @@ def measure_place(
         return prompt_for(target, snippets, engine, settings)
 
     prompts = {mode.name: prompt_of(mode) for mode in modes}
+    # Modes that share a prompt share the base model's reading of it.
+    base = {p.text: read_truth(engine, p, target.hidden) for p in {p.text: p for p in prompts.values()}.values()}
     measured: dict[str, Measurement] = {}
-    base: dict[str, Reading] = {}
     for mode in modes:
-        reading = base[mode.name] = read_truth(engine, prompts[mode.name], target.hidden)
-        if not mode.weights:
-            measured[mode.name] = _measurement(
-                place, mode, reading.bits, reading.bits, 0, 0.0, reading.seconds
-            )
+        reading = base[prompts[mode.name].text]
+        measured[mode.name] = _measurement(place, mode, reading.bits, reading.bits, 0, 0.0, reading.seconds)
     for strategy in sorted({mode.weights for mode in modes if mode.weights}):
         tuned_modes = [mode for mode in modes if mode.weights == strategy]
-        adapter, losses, seconds = _train(
-            engine, choices[strategy], prompts, tuned_modes[0], settings, on_step
-        )
+        # The guard is read off together with the truth, so it is not run a second time here.
+        unguarded = settings.model_copy(update={"tune": settings.tune.model_copy(update={"guard": False})})
+        tuned = adapt(engine, choices[strategy], prompts[tuned_modes[0].name], unguarded, on_step=on_step)
+        if tuned.adapter is None:
+            continue  # nothing in the repository is related to this prompt: the answer is the base's
         with attached(engine.model, settings.tune.rank, settings.seed) as lora:
-            lora.load(adapter)
+            lora.load(tuned.adapter)
             for mode in tuned_modes:
-                readings = {0.0: base[mode.name]}
+                readings = {0.0: base[prompts[mode.name].text]}
                 for scale in GUARD_SCALES:
                     lora.scale(scale)
                     readings[scale] = read_truth(engine, prompts[mode.name], target.hidden)
                 scale = best_scale({s: r.context_loss for s, r in readings.items()})
-                spent = seconds + sum(r.seconds for r in readings.values())
-                measured[mode.name] = _measurement(
-                    place, mode, readings[scale].bits, readings[1.0].bits, losses, scale, spent
-                )
+                spent = tuned.seconds[0] + sum(r.seconds for r in readings.values())
+                bits, full = readings[scale].bits, readings[1.0].bits
+                measured[mode.name] = _measurement(place, mode, bits, full, len(tuned.losses), scale, spent)
     return [measured[mode.name] for mode in modes]
-
-
-def _train(
-    engine: TransformersEngine,
-    choice: Choice,
-    prompts: dict[str, Prompt],
-    mode: Mode,
-    settings: Settings,
-    on_step: Callable[[int, int, float], None],
-) -> tuple[Adapter, int, float]:
-    # The guard is read off together with the truth, so it is not run a second time here.
-    unguarded = settings.model_copy(update={"tune": settings.tune.model_copy(update={"guard": False})})
-    tuned = adapt(engine, choice, prompts[mode.name], unguarded, on_step=on_step)
-    if tuned.adapter is None:
-        raise ValueError("no candidate to tune on; choose a larger repository")
-    return tuned.adapter, len(tuned.losses), tuned.seconds[0]
 
 
 @dataclass(frozen=True, slots=True)

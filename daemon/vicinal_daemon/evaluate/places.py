@@ -49,9 +49,7 @@ def hide(text: str, place: Place) -> Hidden:
     """Cut `text` at `place`; `place.first_line` must be at least 2 and the lines must exist."""
     lines = text.split("\n")
     if not 2 <= place.first_line <= place.last_line <= len(lines):
-        raise ValueError(
-            f"{place.path} has no lines {place.first_line} to {place.last_line} behind a first line"
-        )
+        raise ValueError(f"{place.path} has no lines {place.first_line} to {place.last_line} behind a first line")
     left = "\n".join(lines[: place.first_line - 1])
     truth = "\n" + "\n".join(lines[place.first_line - 1 : place.last_line])
     return Hidden(left, truth, text[len(left) + len(truth) :])

@@ -60,18 +60,14 @@ def run_trial(
 ) -> Trial:
     """Complete and score one place with the base model and with the whole method."""
     target = target_of(place, hide(text, place))
-    choice = choose(
-        find_candidates(index, engine, target, settings), target, settings, settings.select.strategy
-    )
+    choice = choose(find_candidates(index, engine, target, settings), target, settings, settings.select.strategy)
     snippets = choice.snippets(settings.prompt.picks)
     bare, full = prompt_for(target, [], engine, settings), prompt_for(target, snippets, engine, settings)
     on_stage("base", 0, 0)
     base, _ = write(engine, bare, target, settings)
     base_bits = read_truth(engine, bare, target.hidden).bits
     steps = min(settings.tune.steps, len(choice.selection.picks))
-    tuned = adapt(
-        engine, choice, full, settings, on_step=lambda done, total, loss: on_stage("tune", done, steps)
-    )
+    tuned = adapt(engine, choice, full, settings, on_step=lambda done, total, loss: on_stage("tune", done, steps))
     on_stage("generate", 0, 0)
     with applied(engine.model, tuned.adapter):
         answer, _ = write(engine, full, target, settings)

@@ -48,9 +48,7 @@ class Codec:
             raise ModelUnusable(f"the model in {folder} has no fast tokenizer (tokenizer.json)")
         known = self._tokenizer.get_vocab()
         self.ends: set[int] = set(self._tokenizer.all_special_ids)
-        self.fill_in_the_middle = next(
-            (marks for marks in _FILL_IN_THE_MIDDLE if marks.prefix in known), None
-        )
+        self.fill_in_the_middle = next((marks for marks in _FILL_IN_THE_MIDDLE if marks.prefix in known), None)
 
     def encode(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         """Token ids and their spans in characters; marks in `text` become special tokens, as in training."""
@@ -72,6 +70,4 @@ class Codec:
         to_bytes = byte_level_token if byte_level else sentencepiece_token
         special = set(self._tokenizer.all_special_ids) | set(self._tokenizer.added_tokens_decoder)
         names = self._tokenizer.convert_ids_to_tokens(range(len(self._tokenizer)))
-        return Vocabulary(
-            [b"" if i in special or name is None else to_bytes(name) for i, name in enumerate(names)]
-        )
+        return Vocabulary([b"" if i in special or name is None else to_bytes(name) for i, name in enumerate(names)])

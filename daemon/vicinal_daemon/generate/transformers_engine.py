@@ -34,9 +34,7 @@ class Scores:
 
     def between(self, start: int, end: int) -> list[float]:
         """log p of the tokens that end in (start, end]; one that straddles `start` counts."""
-        return [
-            p for (_, stop), p in zip(self.spans, self.log_probabilities, strict=True) if start < stop <= end
-        ]
+        return [p for (_, stop), p in zip(self.spans, self.log_probabilities, strict=True) if start < stop <= end]
 
 
 def choose_device(wanted: str) -> torch.device:

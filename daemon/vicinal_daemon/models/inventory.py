@@ -48,9 +48,7 @@ def list_models(cache_dir: Path) -> list[InstalledModel]:
         except ModelDamaged as error:
             problem = error.message
         found.append(
-            InstalledModel(
-                manifest.name, folder, manifest.total_bytes, manifest.origin, manifest.licence, problem
-            )
+            InstalledModel(manifest.name, folder, manifest.total_bytes, manifest.origin, manifest.licence, problem)
         )
     return sorted(found, key=lambda model: model.name)
 

@@ -95,9 +95,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelDamaged(
-            f"{path} cannot be read: {error!r}.", hint=f"Delete {folder} and pull again."
-        ) from error
+        raise ModelDamaged(f"{path} cannot be read: {error!r}.", hint=f"Delete {folder} and pull again.") from error
 
 
 def check_sizes(folder: Path, manifest: Manifest) -> None:

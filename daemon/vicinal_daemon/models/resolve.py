@@ -88,9 +88,7 @@ def _resolve_path(path: Path, cache_dir: Path, progress: Progress) -> ModelFiles
         check_transformers_folder(folder)
         return ModelFiles(str(folder), folder, None, f"folder {folder}", folder_fingerprint(folder))
     if not path.is_file():
-        raise ModelMissing(
-            f"{path} does not exist.", hint="Give the path of a model folder or of a .gguf file."
-        )
+        raise ModelMissing(f"{path} does not exist.", hint="Give the path of a model folder or of a .gguf file.")
     if path.suffix != ".gguf":
         raise ModelUnusable(f"{path} is neither a folder nor a .gguf file.")
     check_gguf(path)
@@ -115,9 +113,7 @@ def _resolve_gguf(path: Path, cache_dir: Path, progress: Progress) -> ModelFiles
             staging.mkdir()
             try:
                 dequantise(path, staging / layout.TRANSFORMERS, progress)
-                manifest = write_manifest(
-                    staging, str(path), f"file {path}", "see the file's source", progress
-                )
+                manifest = write_manifest(staging, str(path), f"file {path}", "see the file's source", progress)
                 staging.rename(final)
             finally:
                 shutil.rmtree(staging, ignore_errors=True)

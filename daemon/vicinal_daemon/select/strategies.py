@@ -57,9 +57,7 @@ class Selection:
         return tuple(dict.fromkeys(self.picks))
 
 
-def select(
-    strategy: Strategy, kernel: Kernel, *, limit: int, noise: float, adaptive_stop: float = 0.0
-) -> Selection:
+def select(strategy: Strategy, kernel: Kernel, *, limit: int, noise: float, adaptive_stop: float = 0.0) -> Selection:
     """Choose up to `limit` candidates.
 
     Args:

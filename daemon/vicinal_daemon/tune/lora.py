@@ -44,9 +44,7 @@ class AttachedLora:
             try:
                 with warnings.catch_warnings():
                     # peft asks transformers by an old name; nothing that a user could do about it.
-                    warnings.filterwarnings(
-                        "ignore", message=".*is_gradient_checkpointing", category=FutureWarning
-                    )
+                    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
                     self.model = get_peft_model(model, config)
             except ValueError as error:
                 raise ModelUnusable(
