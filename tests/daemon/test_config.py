@@ -32,7 +32,7 @@ def refused(tmp_path: Path, user: str = "", repo: str = "", **rest: object) -> C
 def test_without_files_everything_is_default(tmp_path: Path) -> None:
     settings = config.load(tmp_path, {}, {}, tmp_path / "none.toml")
     assert settings.model.name == "smollm2-135m"
-    assert settings.tune.steps == 12
+    assert settings.tune.steps == 8
     assert settings.tune.learning_rate == 0.002
     assert settings.model.cache_dir.is_absolute()
     assert set(settings.origins.values()) == {"default"}
@@ -100,7 +100,7 @@ def test_a_bad_value_names_the_file(tmp_path: Path, user: str) -> None:
 def test_a_bad_value_says_what_is_valid(tmp_path: Path) -> None:
     error = refused(tmp_path, "[tune]\nsteps = 201")
     assert error.message.endswith("tune.steps cannot be 201: input should be less than or equal to 200.")
-    assert error.hint == "Valid: integer, 0 to 200; the default is 12."
+    assert error.hint == "Valid: integer, 0 to 200; the default is 8."
 
 
 def test_environment_variables_are_parsed_and_checked(tmp_path: Path) -> None:
