@@ -6,7 +6,7 @@ choosing, tuning and prompting are the product's own (`complete`), not a copy.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from vicinal_daemon.complete import adapt, choose, find_candidates, prompt_for
@@ -74,6 +74,11 @@ class Measurement:
 def target_of(place: Place, hidden: Hidden) -> Target:
     """The place as the pipeline sees it."""
     return Target(place.path, hidden.left, hidden.truth, hidden.right, place.first_line, 1, place.lines)
+
+
+def at_line_start(target: Target) -> Target:
+    """The same place with the cursor behind the newline: where an editor's user stands, and text is written."""
+    return replace(target, left=target.left + "\n", hidden=target.hidden.removeprefix("\n"))
 
 
 def measure_place(

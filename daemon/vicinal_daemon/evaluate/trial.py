@@ -8,7 +8,7 @@ from typing import Any
 
 from vicinal_daemon.complete import OnStage, adapt, choose, find_candidates, prompt_for, write
 from vicinal_daemon.config import Settings
-from vicinal_daemon.evaluate.measure import read_truth, target_of
+from vicinal_daemon.evaluate.measure import at_line_start, read_truth, target_of
 from vicinal_daemon.evaluate.places import Place, hide, sample_places
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.tune.lora import applied
@@ -63,14 +63,15 @@ def run_trial(
     choice = choose(find_candidates(index, engine, target, settings), target, settings, settings.select.strategy)
     snippets = choice.snippets(settings.prompt.picks)
     bare, full = prompt_for(target, [], engine, settings), prompt_for(target, snippets, engine, settings)
+    cursor = at_line_start(target)
     on_stage("base", 0, 0)
-    base, _ = write(engine, bare, target, settings)
+    base, _ = write(engine, prompt_for(cursor, [], engine, settings), cursor, settings)
     base_bits = read_truth(engine, bare, target.hidden).bits
     steps = min(settings.tune.steps, len(choice.selection.picks))
     tuned = adapt(engine, choice, full, settings, on_step=lambda done, total, loss: on_stage("tune", done, steps))
     on_stage("generate", 0, 0)
     with applied(engine.model, tuned.adapter):
-        answer, _ = write(engine, full, target, settings)
+        answer, _ = write(engine, prompt_for(cursor, snippets, engine, settings), cursor, settings)
         tuned_bits = read_truth(engine, full, target.hidden).bits
     return Trial(
         path=place.path,
