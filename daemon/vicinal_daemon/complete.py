@@ -17,7 +17,7 @@ from vicinal_daemon.generate.engine import Cancelled, Engine, Generated
 from vicinal_daemon.generate.post import is_looping, lines_done, trim
 from vicinal_daemon.generate.prompt import Prompt, build_prompt, headed, last_tokens
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
-from vicinal_daemon.select import Kernel, Selection, lexical_kernel, select
+from vicinal_daemon.select import Selection, lexical_kernel, select
 from vicinal_daemon.select.strategies import Strategy
 from vicinal_daemon.target import Target
 from vicinal_daemon.tune.lora import Adapter, applied
@@ -44,11 +44,9 @@ class Choice:
 
     Attributes:
         chunks: the candidates; `selection.picks` index into them.
-        kernel: over the same candidates.
     """
 
     chunks: tuple[Chunk, ...]
-    kernel: Kernel
     selection: Selection
 
     def picked(self) -> list[Chunk]:
@@ -106,7 +104,7 @@ def choose(chunks: Sequence[Chunk], target: Target, settings: Settings, strategy
         noise=settings.select.noise,
         adaptive_stop=settings.select.alpha,
     )
-    return Choice(tuple(chunks), kernel, selection)
+    return Choice(tuple(chunks), selection)
 
 
 def prompt_for(target: Target, snippets: Sequence[Chunk], engine: Engine, settings: Settings) -> Prompt:

@@ -12,6 +12,7 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
 )
@@ -21,7 +22,6 @@ from vicinal_daemon.complete import OnStage
 _NAMES = {
     "scan": "looking at files",
     "index": "indexing files",
-    "chunk": "indexing files",
     "optimize": "compacting the index",
     "load": "loading the model",
     "candidates": "finding candidates",
@@ -49,18 +49,18 @@ def stages() -> Iterator[OnStage]:
         console=console,
         transient=True,
     ) as progress:
-        bars: dict[str, int] = {}
-        current: list[str] = []
+        bars: dict[str, TaskID] = {}
+        current = ""
 
         def show(stage: str, done: int, total: int) -> None:
+            nonlocal current
             if stage not in bars:
                 bars[stage] = progress.add_task(_NAMES.get(stage, stage), total=total or None)
                 if not console.is_terminal:
                     console.print(f"... {_NAMES.get(stage, stage)}")
-            if current and current[-1] != stage:
-                progress.stop_task(bars[current[-1]])  # type: ignore[arg-type]
-            if not current or current[-1] != stage:
-                current.append(stage)
-            progress.update(bars[stage], completed=done, total=total or None)  # type: ignore[arg-type]
+            if current and current != stage:
+                progress.stop_task(bars[current])
+            current = stage
+            progress.update(bars[stage], completed=done, total=total or None)
 
         yield show

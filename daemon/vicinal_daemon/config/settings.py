@@ -76,9 +76,6 @@ class IndexSettings(_Section):
         le=2000,
         description="Chunks that the search hands to the selection for one request.",
     )
-    max_file_bytes: int = Field(
-        default=1_000_000, ge=1_000, le=100_000_000, description="Larger files are not indexed, in bytes."
-    )
 
 
 class SelectSettings(_Section):

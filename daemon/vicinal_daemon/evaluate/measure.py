@@ -15,6 +15,7 @@ from vicinal_daemon.evaluate.places import Hidden, Place, hide
 from vicinal_daemon.generate.post import bits_per_byte
 from vicinal_daemon.generate.prompt import Prompt
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
+from vicinal_daemon.select.strategies import Strategy
 from vicinal_daemon.target import Target
 from vicinal_daemon.tune.lora import attached
 from vicinal_daemon.tune.tuner import GUARD_SCALES, best_scale
@@ -23,7 +24,7 @@ from vicinal_indexer.index import RepositoryIndex
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """What is done before the truth is scored; "" is nothing.
+    """What is done before the truth is scored; None is nothing.
 
     Attributes:
         prompt: strategy whose first picks stand in the prompt.
@@ -31,16 +32,16 @@ class Mode:
     """
 
     name: str
-    prompt: str
-    weights: str
+    prompt: Strategy | None
+    weights: Strategy | None
 
 
 MODES = (
-    Mode("in-file", "", ""),
-    Mode("nearest chunks in the prompt", "nn", ""),
-    Mode("SIFT chunks in the prompt", "sift", ""),
-    Mode("nn-tuned", "", "nn"),
-    Mode("SIFT-tuned", "", "sift"),
+    Mode("in-file", None, None),
+    Mode("nearest chunks in the prompt", "nn", None),
+    Mode("SIFT chunks in the prompt", "sift", None),
+    Mode("nn-tuned", None, "nn"),
+    Mode("SIFT-tuned", None, "sift"),
     Mode("SIFT-tuned, SIFT chunks in the prompt", "sift", "sift"),
 )
 
@@ -93,8 +94,8 @@ def measure_place(
     """Measure all modes at one place. Each strategy is tuned once and read with each of its prompts."""
     target = target_of(place, hide(text, place))
     chunks = find_candidates(index, engine, target, settings)
-    strategies = {s for mode in modes for s in (mode.prompt, mode.weights) if s}
-    choices = {s: choose(chunks, target, settings, s) for s in sorted(strategies)}  # type: ignore[arg-type]
+    strategies: set[Strategy] = {s for mode in modes for s in (mode.prompt, mode.weights) if s}
+    choices = {s: choose(chunks, target, settings, s) for s in sorted(strategies)}
 
     def prompt_of(mode: Mode) -> Prompt:
         snippets = choices[mode.prompt].snippets(settings.prompt.picks) if mode.prompt else []

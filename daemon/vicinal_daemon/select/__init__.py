@@ -6,10 +6,9 @@ Pure: it knows neither files, nor models, nor where a kernel came from.
 
 from vicinal_daemon.select.kernel import Kernel, lexical_kernel
 from vicinal_daemon.select.posterior import Posterior, irreducible_variance
-from vicinal_daemon.select.strategies import STRATEGIES, Selection, select
+from vicinal_daemon.select.strategies import Selection, select
 
 __all__ = [
-    "STRATEGIES",
     "Kernel",
     "Posterior",
     "Selection",

@@ -5,7 +5,7 @@ Owns the stopping rule and the order of picks. Pure.
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from vicinal_daemon.select.kernel import Kernel
 from vicinal_daemon.select.posterior import Posterior, irreducible_variance
 
 Strategy = Literal["sift", "nn", "none"]
-STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """LoRA on a loaded model, by peft.
 
 Owns attaching, stepping, scaling and detaching. An adapter is a value (named tensors), never a mutation: after
-`detached` the model's modules and weights are what they were. It does not know what is learned, or why.
+the block of `attached` the model's modules and weights are what they were. It does not know what is learned, or why.
 """
 
 import warnings
