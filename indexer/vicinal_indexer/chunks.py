@@ -88,6 +88,7 @@ def chunk(path: str, text: str, language: str) -> list[Chunk]:
                 starts[last + 1] - 1,
                 language,
                 piece.symbol,
+                "",
                 body,
                 digest(body),
             )

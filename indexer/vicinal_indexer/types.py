@@ -24,7 +24,8 @@ class Chunk:
     """Whole lines of one file that belong together.
 
     `path` is POSIX and relative to the root. Lines are 1-based and inclusive; bytes are offsets into the file's
-    UTF-8 text, the end exclusive. `language` and `symbol` (a dotted path) are "" where they are not known.
+    UTF-8 text, the end exclusive. `language` and `symbol` (a dotted path) are "" where they are not known. `header` is
+    the first line of the definition around it (a method's class), "" at the top level; it is no part of `text`.
     """
 
     path: str
@@ -34,6 +35,7 @@ class Chunk:
     end_byte: int
     language: str
     symbol: str
+    header: str
     text: str
     content_hash: str
 

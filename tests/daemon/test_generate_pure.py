@@ -16,7 +16,7 @@ def characters(text: str) -> list[tuple[int, int]]:
 
 
 def snippet(path: str, text: str) -> Chunk:
-    return Chunk(path, 1, 1 + text.count("\n"), 0, len(text), "python", "", text, "hash")
+    return Chunk(path, 1, 1 + text.count("\n"), 0, len(text), "python", "", "", text, "hash")
 
 
 lines_of_code = st.lists(st.text("ab (){}\t", max_size=12), max_size=12).map("\n".join)

@@ -26,7 +26,7 @@ def test_rows_are_unit_and_repeatable() -> None:
 
 
 def result(number: int) -> tuple[Chunk, FloatArray]:
-    return Chunk("p", number, number, 0, 0, "", "", "t", str(number // 2)), np.zeros(1, np.float32)
+    return Chunk("p", number, number, 0, 0, "", "", "", "t", str(number // 2)), np.zeros(1, np.float32)
 
 
 RANKING = st.lists(st.integers(1, 30), unique=True).map(lambda numbers: [result(n) for n in numbers])

@@ -1,10 +1,9 @@
-"""Texts as vectors.
+"""Signed feature hashing: vectors without a model.
 
-Owns the `Embedder` protocol and the default that needs no model. It does not know chunks or storage.
+Owns that embedder.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,22 +12,12 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from vicinal_indexer.terms import subwords
 
 
-class Embedder(Protocol):
-    """Maps texts to unit vectors. A store is rebuilt when `name` changes."""
-
-    name: str
-    dimensions: int
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """(n, dimensions), rows of unit length; a text without a word is the zero vector."""
-        ...
-
-
 class HashingEmbedder:
     """Signed feature hashing of subwords with damped counts (Weinberger et al. 2009). Stateless, no download."""
 
     name = "hashing-subwords-512-v1"
     dimensions = 512
+    in_workers = True
 
     def __init__(self) -> None:
         self._vectorizer = HashingVectorizer(
