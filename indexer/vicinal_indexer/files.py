@@ -8,10 +8,12 @@ import errno
 import os
 import re
 import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from vicinal_indexer import languages, secrets
-from vicinal_indexer.ignore import ALWAYS_PRUNED, Rules, root_rules
+from vicinal_indexer.ignore import IGNORE_FILES, TOOL_FOLDERS, Rules, root_rules
 from vicinal_indexer.types import FileStat, Skipped, SkipReason
 
 MAX_FILE_BYTES = 1_000_000
@@ -26,6 +28,13 @@ MAX_MEAN_LINE_CHARS = 250
 GENERATED_HEAD_CHARS = 2_000
 """How far into a file a mark such as "DO NOT EDIT" says that it is generated."""
 
+VENDORED_FOLDERS = frozenset(
+    "node_modules bower_components site-packages vendor vendored _vendor third_party third-party thirdparty godeps pods"
+    " carthage".split()
+)
+"""Folders of other people's code, lower-cased. A `!name/` in an ignore file takes one back."""
+
+_NAMES_THAT_RULE = frozenset({".git", *IGNORE_FILES})
 _PROSE = frozenset({"markdown", "rst", "org", "latex", "typst", "html", ""})
 _GENERATED_MARK = re.compile(
     r"@generated\b|\bDO NOT (?:EDIT|MODIFY)\b|\b(?:auto-?generated|automatically generated) by\b"
@@ -46,33 +55,53 @@ _BINARY = frozenset(
 )
 
 
-def walk(root: Path) -> tuple[list[FileStat], list[Skipped]]:
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A folder to list: its path, its files' prefix, the rules of its parent, and the only names wanted."""
+
+    path: Path
+    prefix: str
+    above: Rules
+    only: frozenset[str] | None
+
+
+def walk(root: Path, scope: Iterable[str] = ("",)) -> tuple[list[FileStat], list[Skipped]]:
     """All files that may count, and those that do not, by name or size alone; both sorted by path.
 
     Ignored files are in neither list. No file is opened except ignore files.
+
+    Args:
+        scope: paths of files or folders, relative to `root`, that are looked at; "" is everything.
     """
     found: list[FileStat] = []
     skipped: list[Skipped] = []
     rules, top_prefix = root_rules(root)
-    pending: list[tuple[Path, str, Rules]] = [(root, "", rules)]
+    real_root = root.resolve()
+    pending = list(_starts(root, scope, rules, top_prefix))
     while pending:
-        folder, prefix, above = pending.pop()
+        folder = pending.pop()
         try:
-            with os.scandir(folder) as listing:
+            with os.scandir(folder.path) as listing:
                 entries = list(listing)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
-            skipped.append(Skipped(prefix or ".", SkipReason.UNREADABLE, error.strerror or str(error)))
+            skipped.append(Skipped(folder.prefix or ".", SkipReason.UNREADABLE, error.strerror or str(error)))
             continue
-        here = above.within(folder, top_prefix + prefix)
+        prefix = folder.prefix
+        here = folder.above.within(folder.path, top_prefix + prefix, frozenset(entry.name for entry in entries))
         for entry in entries:
+            if folder.only is not None and entry.name not in folder.only:
+                continue
             path = prefix + entry.name
             if entry.is_dir(follow_symlinks=False):
-                if entry.name not in ALWAYS_PRUNED and not here.ignores(f"{top_prefix}{path}/"):
-                    pending.append((folder / entry.name, f"{path}/", here))
+                barrier = _barrier(entry.name, path, here, top_prefix)
+                if barrier is None:
+                    pending.append(_Folder(folder.path / entry.name, f"{path}/", here, None))
+                elif barrier.reason is SkipReason.VENDORED:
+                    skipped.append(barrier)
             elif not here.ignores(top_prefix + path):
-                outcome = _look_at(entry, path, root)
+                outcome = _look_at(entry, path, real_root)
                 if isinstance(outcome, FileStat):
                     found.append(outcome)
                 elif outcome is not None:
@@ -80,11 +109,46 @@ def walk(root: Path) -> tuple[list[FileStat], list[Skipped]]:
     return sorted(found, key=lambda file: file.path), sorted(skipped, key=lambda skip: skip.path)
 
 
-def _look_at(entry: os.DirEntry[str], path: str, root: Path) -> FileStat | Skipped | None:
+def _starts(root: Path, scope: Iterable[str], rules: Rules, top_prefix: str) -> Iterator[_Folder]:
+    """The folders whose listing shows the paths of `scope`, unless something above them is left out."""
+    wanted: dict[str, set[str]] = {}
+    for path in scope:
+        if not path:
+            yield _Folder(root, "", rules, None)
+            return
+        parent, _, name = path.rpartition("/")
+        wanted.setdefault(parent, set()).add(name)
+    for parent, names in wanted.items():
+        folder, prefix, above = root, "", rules
+        for name in filter(None, parent.split("/")):
+            above = above.within(folder, top_prefix + prefix, _NAMES_THAT_RULE)
+            folder = folder / name
+            if folder.is_symlink() or _barrier(name, prefix + name, above, top_prefix) is not None:
+                break
+            prefix += f"{name}/"
+        else:
+            yield _Folder(folder, prefix, above, frozenset(names))
+
+
+def _barrier(name: str, path: str, here: Rules, top_prefix: str) -> Skipped | None:
+    """Why the folder `path` is not entered, None if it is. Only vendored folders are worth telling the user."""
+    if name in TOOL_FOLDERS:
+        return Skipped(f"{path}/", SkipReason.IGNORED, "a tool's own folder")
+    decision = here.decide(f"{top_prefix}{path}/")
+    if decision:
+        return Skipped(f"{path}/", SkipReason.IGNORED, "an ignore file names it")
+    if decision is None and name.lower() in VENDORED_FOLDERS:
+        return Skipped(
+            f"{path}/", SkipReason.VENDORED, f"other people's code; write !{name}/ into .vicinalignore to index it"
+        )
+    return None
+
+
+def _look_at(entry: os.DirEntry[str], path: str, real_root: Path) -> FileStat | Skipped | None:
     if not _is_printable(path):
         return Skipped(ascii(path), SkipReason.NOT_UTF8, "the file's name is not valid UTF-8")
     if entry.is_symlink():
-        return _skip_link(entry, path, root)
+        return _skip_link(entry, path, real_root)
     refused = secrets.by_name(path)
     if refused is not None:
         return Skipped(path, SkipReason.SECRET, refused)
@@ -117,11 +181,11 @@ def _is_printable(path: str) -> bool:
     return True
 
 
-def _skip_link(entry: os.DirEntry[str], path: str, root: Path) -> Skipped | None:
+def _skip_link(entry: os.DirEntry[str], path: str, real_root: Path) -> Skipped | None:
     """Links are not followed. A target inside is indexed under its own name, unless it is ignored or secret."""
     try:
         target = Path(entry.path).resolve()
-        inside = target.is_relative_to(root.resolve())
+        inside = target.is_relative_to(real_root)
         if inside and target.is_dir():
             return None
     except (OSError, RuntimeError):  # RuntimeError: a loop of links, before Python 3.13

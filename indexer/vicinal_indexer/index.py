@@ -1,30 +1,35 @@
 """The façade: one repository's index.
 
-Owns when files are read, what is written in which batch, and what happens when the store cannot be trusted. Everything
-else is asked of the other rooms. User files are only read.
+Owns when files are read, what is written in which batch, who may write, and what happens when the store cannot be
+trusted. Everything else is asked of the other rooms. User files are only read.
+
+Any number of processes may have an index open and search it. One at a time writes, holding the lock file; a process
+that wants a sync while another one holds the lock asks that one by a cookie, and waits for the answer or the lock.
 """
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
+import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from vicinal_indexer import languages, store
-from vicinal_indexer.chunks import CHUNKER_VERSION, chunk
+from vicinal_indexer import cookies, store
+from vicinal_indexer.chunks import CHUNKER_VERSION
 from vicinal_indexer.embed import Embedder, HashingEmbedder
 from vicinal_indexer.errors import InputError, StoreDamaged, StoreLocked, StoreUnavailable
 from vicinal_indexer.files import read_text, walk
-from vicinal_indexer.plan import plan
+from vicinal_indexer.plan import Plan, plan
+from vicinal_indexer.rows import SCHEMA_VERSION, FileRow
 from vicinal_indexer.search import find_candidates
-from vicinal_indexer.store import SCHEMA_VERSION, FileRow, Store, StoreKey
-from vicinal_indexer.terms import subwords
+from vicinal_indexer.store import Store, StoreKey
 from vicinal_indexer.types import (
     Candidate,
-    Chunk,
-    FileStat,
+    Filter,
     IndexStatus,
     Progress,
     Region,
@@ -33,11 +38,13 @@ from vicinal_indexer.types import (
     SyncReport,
     digest,
 )
+from vicinal_indexer.workers import FEW_FILES, batches
 
-BATCH_CHUNKS = 2_000
-LOCK_SECONDS = 10
-RACY_NS = 2_000_000_000
-"""A file that changed this short before it was read may change again within the clock's grain: read it again."""
+BATCH_CHUNKS = 4_000
+EVERYTHING = ("",)
+WAIT_SECONDS = 0.05
+READ_TRIES = 3
+"""A reader may find a file gone because the writer has tidied up in between; a second look settles it."""
 
 Answer = TypeVar("Answer")
 OnProgress = Callable[[Progress], None]
@@ -53,28 +60,18 @@ class RepositoryIndex:
     def __init__(self, root: Path, folder: Path, embedder: Embedder) -> None:
         self.root = root
         self.folder = folder
+        self.cookies = folder.with_name(f"{folder.name}.cookies")
         self._embedder = embedder
         self._key = StoreKey(SCHEMA_VERSION, embedder.name, embedder.dimensions, CHUNKER_VERSION)
         self._rebuilt_because: str | None = None
-        self._skipped: tuple[Skipped, ...] = ()
-        self._lock = FileLock(f"{folder}.lock")
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=LOCK_SECONDS)
-        except Timeout:
-            raise StoreLocked(
-                f"another vicinal is using the index of {root}", hint="wait until it is done, or end it"
-            ) from None
-        except OSError as error:
-            raise StoreUnavailable(
-                f"the index's folder {folder.parent} cannot be written: {error}",
-                hint="mend its permissions or free disk space, or set index.data_dir to another folder",
-            ) from error
-        try:
-            self._store = self._open_store()
-        except BaseException:
-            self._lock.release()
-            raise
+        self._store: Store | None = None
+        # Not thread-local: whichever thread of this process took it, this index is the writer.
+        self._lock = FileLock(f"{folder}.lock", thread_local=False)
+        if self._acquire():
+            try:
+                self._open_for_writing()
+            finally:
+                self._lock.release()
 
     @classmethod
     def open(cls, root: Path, data_dir: Path, embedder: Embedder | None = None) -> Self:
@@ -82,7 +79,6 @@ class RepositoryIndex:
 
         Raises:
             InputError: `root` is no folder.
-            StoreLocked: another process has it open.
             StoreUnavailable: `data_dir` cannot be written.
         """
         if not root.is_dir():
@@ -91,126 +87,250 @@ class RepositoryIndex:
         name = f"{resolved.name or 'root'}-{digest(str(resolved))[:16]}"
         return cls(resolved, data_dir / "stores" / name, embedder or HashingEmbedder())
 
-    def _open_store(self) -> Store:
+    def _acquire(self) -> bool:
+        """Take the writer's lock if it is free."""
         try:
-            opened = Store(self.folder, self._key)
-            opened.repair()
-        except StoreDamaged as error:
-            return self._start_anew(error)
-        return opened
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            return False
+        except OSError as error:
+            raise StoreUnavailable(
+                f"the index's folder {self.folder.parent} cannot be written: {error}",
+                hint="mend its permissions or free disk space, or set index.data_dir to another folder",
+            ) from error
+        return True
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Stay the writer for the time of the block.
+
+        Raises:
+            StoreLocked: another process is it.
+        """
+        if not self._acquire():
+            raise StoreLocked(f"another vicinal keeps the index of {self.root} fresh", hint="use that one, or end it")
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _open_for_writing(self) -> Store:
+        """The store, repaired and current; built anew if it cannot be trusted. The caller holds the lock."""
+        if self._store is None or not self._store.is_current:
+            try:
+                self._store = Store(self.folder, self._key)
+                self._store.repair()
+            except StoreDamaged as error:
+                return self._start_anew(error)
+        return self._store
+
+    def _open_for_reading(self) -> Store:
+        if self._store is None or not self._store.is_current:
+            self._store = Store(self.folder, self._key)
+        return self._store
 
     def _start_anew(self, error: StoreDamaged) -> Store:
         self._rebuilt_because = error.message
+        self._store = None
         store.wipe(self.folder)
-        return Store(self.folder, self._key)
+        self._store = Store(self.folder, self._key)
+        return self._store
 
-    def sync(self, progress: OnProgress = ignore) -> SyncReport:
+    def rebuild(self, progress: OnProgress = ignore) -> SyncReport:
+        """Throw the store away and index everything anew.
+
+        Raises:
+            StoreLocked: another process is writing.
+            StoreUnavailable: the store cannot be written.
+        """
+        with self.holding():
+            self._start_anew(StoreDamaged("it was asked for"))
+            return self.sync(progress)
+
+    def sync(self, progress: OnProgress = ignore, *, scope: Sequence[str] = EVERYTHING) -> SyncReport:
         """Bring the store up to date with the files; only what looks changed is read.
+
+        Where another process holds the lock, it is asked to, and this call waits until that is done.
+
+        Args:
+            scope: paths of the files or folders to look at, relative to the root; all if not given.
 
         Raises:
             StoreUnavailable: the store cannot be written; what was written so far is consistent.
+            InputError: the root has gone; the index is kept as it is.
         """
-        started = time.perf_counter()
+        if self._acquire():
+            try:
+                return self._sync(progress, scope)
+            finally:
+                self._lock.release()
+        return self._sync_through_owner(progress)
+
+    def _sync_through_owner(self, progress: OnProgress) -> SyncReport:
+        progress(Progress("wait", 0, 0))
         try:
-            counts, skipped, rows = self._sync(progress)
+            with cookies.asking(self.cookies) as cookie:
+                while True:
+                    if (said := cookie.answer()) is not None:
+                        return _report_from(said)
+                    try:
+                        with self._lock.acquire(timeout=WAIT_SECONDS):
+                            return self._sync(progress, EVERYTHING)
+                    except Timeout:
+                        continue
+        except OSError as error:
+            raise StoreUnavailable(
+                f"{self.cookies} cannot be written: {error}", hint="mend its permissions or free disk space"
+            ) from error
+
+    def answer_cookies(self, progress: OnProgress = ignore) -> SyncReport | None:
+        """Scan everything if another process has asked for it, and say so; the caller is `holding`."""
+        waiting = cookies.asked(self.cookies)
+        if not waiting:
+            return None
+        report = self.sync(progress)
+        for cookie in waiting:
+            cookies.answer(cookie, asdict(report))
+        return report
+
+    def _sync(self, progress: OnProgress, scope: Sequence[str]) -> SyncReport:
+        self.check_root()
+        started = time.perf_counter()
+        opened = self._open_for_writing()
+        try:
+            done, skipped = self._bring_up_to_date(opened, progress, scope)
         except StoreDamaged as error:
-            self._store = self._start_anew(error)
-            counts, skipped, rows = self._sync(progress)
-        stored_skips = [Skipped(row.path, SkipReason(row.reason), row.detail) for row in rows.values() if row.reason]
-        self._skipped = tuple(sorted([*skipped, *stored_skips], key=lambda skip: skip.path))
+            opened = self._start_anew(error)
+            done, skipped = self._bring_up_to_date(opened, progress, EVERYTHING)
+        rows = opened.files()
         report = SyncReport(
             sum(not row.reason for row in rows.values()),
-            *counts,
-            self._store.count_chunks(),
-            self._skipped,
+            len(done.add),
+            len(done.replace),
+            len(done.drop),
+            opened.count_chunks(),
+            _all_skips(skipped, rows),
             time.perf_counter() - started,
             self._rebuilt_because,
         )
         self._rebuilt_because = None
         return report
 
-    def _sync(self, progress: OnProgress) -> tuple[tuple[int, int, int], list[Skipped], dict[str, FileRow]]:
+    def check_root(self) -> None:
+        """Whether the repository is still there: an unmounted disk must not look like a repository without files.
+
+        Raises:
+            InputError: it is not.
+        """
+        if not self.root.is_dir():
+            raise InputError(
+                f"{self.root} is no longer there", hint="its index is kept; come back when the folder is back"
+            )
+
+    def _bring_up_to_date(
+        self, opened: Store, progress: OnProgress, scope: Sequence[str]
+    ) -> tuple[Plan, list[Skipped]]:
+        """Carry out the plan; what comes back is what was really new, replaced and dropped."""
         progress(Progress("scan", 0, 0))
-        stats, skipped = walk(self.root)
-        rows = self._store.files()
-        todo = plan(stats, {path: row.stat for path, row in rows.items()})
-        self._store.remove(todo.drop)
-        writer = _Writer(self._store, self._embedder)
+        stats, skipped = walk(self.root, scope)
+        rows = opened.files()
+        todo = plan(stats, {path: row.stat for path, row in rows.items() if _is_in(path, scope)})
+        opened.remove(todo.drop)
         changed = [*todo.add, *todo.replace]
-        replaced = 0
-        for done, stat in enumerate(changed):
-            progress(Progress("index", done, len(changed)))
-            row, chunks = self._read(stat)
-            old = rows.get(stat.path)
-            if row is None:
-                if old is not None:
-                    self._store.remove([stat.path])
-            elif old is not None and (row.content_hash, row.reason) == (old.content_hash, old.reason):
-                writer.refresh(row)
-            else:
-                replaced += old is not None
-                writer.put(row, chunks, replaces=old is not None)
-        progress(Progress("index", len(changed), len(changed)))
+        writer = _Writer(opened, rows)
+        seen = 0
+        for batch in batches(self.root, changed, self._embedder):
+            progress(Progress("index", seen, len(changed)))
+            writer.take(batch.rows, batch.chunks)
+            seen += len(batch.rows)
         writer.flush()
-        if changed or todo.drop or not self._store.sealed:
-            progress(Progress("optimize", 0, 0))
-            self._store.compact()
-            self._store.seal()
-        return (len(todo.add), replaced, len(todo.drop)), skipped, self._store.files()
+        vanished = {stat.path for stat in changed} - writer.seen
+        opened.remove(sorted(vanished & rows.keys()))
+        progress(Progress("index", len(changed), len(changed)))
+        if len(changed) + len(todo.drop) >= FEW_FILES or opened.is_untidy:
+            self._tidy(opened, progress)
+        if not opened.sealed:
+            opened.seal()
+        return Plan(todo.add, tuple(s for s in todo.replace if s.path in writer.replaced), todo.drop), skipped
 
-    def _read(self, stat: FileStat) -> tuple[FileRow | None, list[Chunk]]:
-        text = read_text(self.root, stat.path)
-        mtime = stat.mtime_ns if time.time_ns() - stat.mtime_ns > RACY_NS else -1
-        if isinstance(text, Skipped):
-            if text.reason is SkipReason.VANISHED:
-                return None, []
-            return FileRow(stat.path, stat.size, mtime, "", 0, text.reason.value, text.detail), []
-        chunks = chunk(stat.path, text, languages.detect(stat.path, text[:200]))
-        return FileRow(stat.path, stat.size, mtime, digest(text), len(chunks), "", ""), chunks
+    def tidy(self, progress: OnProgress = ignore) -> None:
+        """Compact what many small syncs left behind, if anything; the caller is `holding`."""
+        opened = self._open_for_writing()
+        self._tidy(opened, progress)
+        opened.seal()
 
-    def search(self, text: str, *, limit: int = 200, exclude: Sequence[Region] = ()) -> list[Candidate]:
+    def _tidy(self, opened: Store, progress: OnProgress) -> None:
+        progress(Progress("optimize", 0, 0))
+        opened.tidy()
+
+    def search(
+        self, text: str, *, limit: int = 200, exclude: Sequence[Region] = (), wanted: Filter | None = None
+    ) -> list[Candidate]:
         """Chunks for `text`, best first; none touches an excluded region, no content comes twice.
 
         A store that turns out to be damaged is rebuilt from the files first; the next sync's report says so.
 
         Raises:
             StoreUnavailable: the damaged store cannot be rebuilt.
+            StoreLocked: another process is building the store.
         """
-        return self._ask(lambda: find_candidates(self._store, self._embedder, text, limit=limit, exclude=exclude))
+        return self._ask(
+            lambda opened: find_candidates(
+                opened, self._embedder, text, limit=limit, exclude=exclude, wanted=wanted or Filter()
+            )
+        )
 
-    def _ask(self, question: Callable[[], Answer]) -> Answer:
-        """Ask the store; rebuild it once if it is damaged."""
-        try:
-            return question()
-        except StoreDamaged as error:
-            self._store = self._start_anew(error)
-            self._sync(ignore)
-            return question()
+    def _ask(self, question: Callable[[Store], Answer]) -> Answer:
+        """Ask the store; look again if it is in motion, and rebuild it if it is damaged."""
+        for _ in range(READ_TRIES):
+            try:
+                return question(self._open_for_reading())
+            except StoreDamaged:
+                self._store = None
+        with self.holding():
+            try:
+                self._sync(ignore, EVERYTHING)
+                return question(self._open_for_writing())
+            except StoreDamaged as error:
+                self._start_anew(error)
+            self._sync(ignore, EVERYTHING)
+            return question(self._open_for_writing())
 
     def texts(self) -> Iterator[tuple[str, str]]:
         """(path, text) of every indexed file that has chunks and is still there, by path."""
-        for path, row in sorted(self._ask(lambda: self._store.files()).items()):
+        for path, row in sorted(self._ask(Store.files).items()):
             text = read_text(self.root, path) if row.chunks else None
             if isinstance(text, str):
                 yield path, text
 
     def status(self) -> IndexStatus:
-        """What the store holds."""
-        rows, chunks = self._ask(lambda: (self._store.files(), self._store.count_chunks()))
+        """What the store holds, and what has changed on disk since; nothing is read but listings."""
+        rows, chunks, size = self._ask(lambda opened: (opened.files(), opened.count_chunks(), opened.bytes_on_disk()))
+        stats, skipped = walk(self.root)
+        todo = plan(stats, {path: row.stat for path, row in rows.items()})
         return IndexStatus(
             self.root,
             self.folder,
             sum(not row.reason for row in rows.values()),
             chunks,
-            self._store.bytes_on_disk(),
+            size,
             SCHEMA_VERSION,
             self._embedder.name,
-            self._skipped,
+            _all_skips(skipped, rows),
+            len(todo.add) + len(todo.replace) + len(todo.drop),
+            self._is_held(),
         )
 
+    def _is_held(self) -> bool:
+        if self._acquire():
+            self._lock.release()
+            return False
+        return True
+
     def close(self) -> None:
-        """Let others write."""
-        self._lock.release()
+        """Let go of everything."""
+        self._store = None
 
     def __enter__(self) -> Self:
         return self
@@ -221,37 +341,68 @@ class RepositoryIndex:
         self.close()
 
 
-class _Writer:
-    """Collects what a sync writes into batches, so that memory is bounded and versions are few."""
+def _is_in(path: str, scope: Sequence[str]) -> bool:
+    return any(not part or path == part or path.startswith(f"{part}/") for part in scope)
 
-    def __init__(self, store: Store, embedder: Embedder) -> None:
-        self._store = store
-        self._embedder = embedder
+
+def _all_skips(skipped: Sequence[Skipped], rows: dict[str, FileRow]) -> tuple[Skipped, ...]:
+    stored = [Skipped(row.path, SkipReason(row.reason), row.detail) for row in rows.values() if row.reason]
+    return tuple(sorted([*skipped, *stored], key=lambda skip: skip.path))
+
+
+def _report_from(said: Any) -> SyncReport:
+    skips = [Skipped(path=s["path"], reason=SkipReason(s["reason"]), detail=s["detail"]) for s in said["skipped"]]
+    return SyncReport(**{**said, "skipped": tuple(skips)})
+
+
+class _Writer:
+    """Collects what a sync writes into batches, so that memory is bounded and versions are few.
+
+    Attributes:
+        seen: the paths of all rows that were taken.
+        replaced: the paths whose content or reason is not what was stored.
+    """
+
+    def __init__(self, opened: Store, old: dict[str, FileRow]) -> None:
+        self._store = opened
+        self._old = old
+        self.seen: set[str] = set()
+        self.replaced: set[str] = set()
         self._clear()
 
     def _clear(self) -> None:
         self._rows: list[FileRow] = []
-        self._chunks: list[Chunk] = []
-        self._replaced: list[str] = []
+        self._tables: list[pa.Table] = []
+        self._chunks = 0
+        self._outdated: list[str] = []
         self._refreshed: list[FileRow] = []
 
-    def put(self, row: FileRow, chunks: Sequence[Chunk], *, replaces: bool) -> None:
-        self._rows.append(row)
-        self._chunks.extend(chunks)
-        if replaces:
-            self._replaced.append(row.path)
-        if len(self._chunks) >= BATCH_CHUNKS:
+    def take(self, rows: Sequence[FileRow], chunks: pa.Table) -> None:
+        """Take rows and the chunks of all of them; chunks of files that did not change are left out."""
+        unchanged = []
+        for row in rows:
+            self.seen.add(row.path)
+            old = self._old.get(row.path)
+            if old is not None and (row.content_hash, row.reason) == (old.content_hash, old.reason):
+                unchanged.append(row.path)
+                self._refreshed.append(row)
+                continue
+            self._rows.append(row)
+            if old is not None:
+                self._outdated.append(row.path)
+                self.replaced.add(row.path)
+        if unchanged:
+            chunks = chunks.filter(pa.compute.invert(pa.compute.is_in(chunks["path"], pa.array(unchanged))))
+        self._tables.append(chunks)
+        self._chunks += chunks.num_rows
+        if self._chunks >= BATCH_CHUNKS:
             self.flush()
 
-    def refresh(self, row: FileRow) -> None:
-        self._refreshed.append(row)
-
     def flush(self) -> None:
+        """Write what was taken."""
         if self._refreshed:
             self._store.refresh(self._refreshed)
         if self._rows:
-            self._store.remove(self._replaced)
-            texts = [f"{c.path}\n{c.symbol}\n{c.text}" for c in self._chunks]
-            words = [" ".join(subwords(text)) for text in texts]
-            self._store.put(self._rows, self._chunks, words, self._embedder.embed(texts))
+            self._store.remove(self._outdated)
+            self._store.put(self._rows, pa.concat_tables(self._tables).combine_chunks())
         self._clear()

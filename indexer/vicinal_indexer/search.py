@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from vicinal_indexer.embed import Embedder
 from vicinal_indexer.store import Store
 from vicinal_indexer.terms import subwords
-from vicinal_indexer.types import Candidate, Chunk, FloatArray, Region
+from vicinal_indexer.types import Candidate, Chunk, Filter, FloatArray, Region
 
 RANK_CONSTANT = 60
 """The k of reciprocal rank fusion (Cormack et al. 2009)."""
@@ -18,18 +18,19 @@ MAX_QUERY_TERMS = 200
 
 
 def find_candidates(
-    store: Store, embedder: Embedder, text: str, *, limit: int, exclude: Sequence[Region]
+    store: Store, embedder: Embedder, text: str, *, limit: int, exclude: Sequence[Region], wanted: Filter
 ) -> list[Candidate]:
     """Up to `limit` chunks for `text`, best first; the same text twice is returned once.
 
     Args:
         exclude: lines that no returned chunk may touch.
+        wanted: the languages and paths to search in.
     """
     terms = list(dict.fromkeys(reversed(subwords(text))))[:MAX_QUERY_TERMS]
     if not terms:
         return []
     (vector,) = embedder.embed([text])
-    return fuse(store.nearest(vector, limit, exclude), store.matching(terms, limit, exclude), limit)
+    return fuse(store.nearest(vector, limit, exclude, wanted), store.matching(terms, limit, exclude, wanted), limit)
 
 
 def fuse(

@@ -13,10 +13,12 @@ opening, so that a single flipped bit is noticed before anything is read through
 import errno
 import json
 import shutil
+import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from hashlib import file_digest
 from pathlib import Path
@@ -24,19 +26,27 @@ from pathlib import Path
 import lancedb
 import numpy as np
 import pyarrow as pa
-from lancedb.index import FTS
+from lancedb.index import FTS, IvfSq
 from lancedb.query import MatchQuery
 
 from vicinal_indexer.errors import StoreDamaged, StoreUnavailable, VicinalError
-from vicinal_indexer.types import Chunk, FileStat, FloatArray, Region, digest
+from vicinal_indexer.globs import to_regex
+from vicinal_indexer.rows import CHUNK_FIELDS, FILE_SCHEMA, FileRow, chunk_schema, file_table
+from vicinal_indexer.types import Chunk, Filter, FloatArray, Region, digest
 
-SCHEMA_VERSION = 1
-"""1: the first."""
+VECTOR_INDEX_CHUNKS = 100_000
+"""From here on a vector index pays; below, comparing with every vector takes less than about 100 ms."""
+
+PROBES = 20
+HASHED_BYTES = 512_000_000
+"""A larger store is checked by its files' sizes and times when it is opened; hashing it would take seconds."""
+
+MANY_VERSIONS = 64
+"""So many writes are left untidied at most: each is a small fragment that every search has to look at."""
 
 _META = "meta.json"
 _SEAL = "seal.json"
-_CHUNK_FIELDS = tuple(field.name for field in fields(Chunk))
-_KEEP_VERSIONS = timedelta(milliseconds=1)  # every write is a version; nobody reads old ones
+_KEEP_VERSIONS = timedelta(milliseconds=1)  # every write is a version; nobody reads old ones for long
 _PATHS_PER_DELETE = 500
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR}
 _UNWRITABLE_WORDS = (
@@ -48,6 +58,9 @@ _UNWRITABLE_WORDS = (
 )
 
 
+_Print = tuple[int, int, str]
+
+
 @dataclass(frozen=True, slots=True)
 class StoreKey:
     """What a store was made with; a store with another key is not read."""
@@ -56,24 +69,6 @@ class StoreKey:
     embedder: str
     dimensions: int
     chunker: int
-
-
-@dataclass(frozen=True, slots=True)
-class FileRow:
-    """A manifest row: a file as it was read. `reason` is "" or why it has no chunks; `detail` is for people."""
-
-    path: str
-    size: int
-    mtime_ns: int
-    content_hash: str
-    chunks: int
-    reason: str
-    detail: str
-
-    @property
-    def stat(self) -> FileStat:
-        """What the listing said of it."""
-        return FileStat(self.path, self.size, self.mtime_ns)
 
 
 @contextmanager
@@ -98,7 +93,7 @@ def _translated(folder: Path) -> Iterator[None]:
 
 
 class Store:
-    """An open store. One process writes; the caller holds the lock.
+    """An open store. Any number of processes read; one, which holds the caller's lock, writes.
 
     Args:
         folder: made if absent.
@@ -112,27 +107,50 @@ class Store:
     def __init__(self, folder: Path, key: StoreKey) -> None:
         self.folder = folder
         self._key = key
+        self._hashed: dict[str, _Print] = {}
+        self._manifest: tuple[int, dict[str, FileRow]] | None = None
         with _translated(folder):
             folder.mkdir(parents=True, exist_ok=True)
             meta = folder / _META
+            self.generation = ""
             if meta.exists():
-                self._check(json.loads(meta.read_text(encoding="utf-8")))
+                self.generation = self._check(json.loads(meta.read_text(encoding="utf-8")))
             elif any(folder.iterdir()):
                 raise StoreDamaged("the index was never finished")
-            self._check_seal()
+            # Hashing runs beside whatever the caller does next; nothing is read through lance before it is done.
+            background = ThreadPoolExecutor(1)
+            self._checked: Future[None] = background.submit(self._check_seal)
+            background.shutdown(wait=False)
             self._db = lancedb.connect(folder / "tables", read_consistency_interval=timedelta(0))
-            self._chunks = self._table("chunks", _chunk_schema(key.dimensions))
-            self._files = self._table("files", _FILE_SCHEMA)
-            if not meta.exists():
-                _write(meta, asdict(key))
+            self._chunks = self._table("chunks", chunk_schema(key.dimensions))
+            self._files = self._table("files", FILE_SCHEMA)
+            if not self.generation:
+                self.generation = uuid.uuid4().hex
+                _write(meta, {**asdict(key), "generation": self.generation})
 
-    def _check(self, found: object) -> None:
+    def _check(self, found: object) -> str:
         wanted = asdict(self._key)
-        if not isinstance(found, dict) or found.keys() != wanted.keys():
+        if not isinstance(found, dict) or found.keys() != {*wanted, "generation"}:
             raise StoreDamaged("the index's description is not one of ours")
         for name, value in wanted.items():
             if found[name] != value:
                 raise StoreDamaged(f"the index was made with {name} {found[name]}, now it is {value}")
+        return str(found["generation"])
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        with _translated(self.folder):
+            self._checked.result()
+            yield
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the folder still holds the store that was opened, and not one that was built anew since."""
+        try:
+            found = json.loads((self.folder / _META).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return isinstance(found, dict) and found.get("generation") == self.generation
 
     @property
     def sealed(self) -> bool:
@@ -141,35 +159,54 @@ class Store:
 
     def seal(self) -> None:
         """Say that all writes are finished, and what they wrote."""
-        with _translated(self.folder):
-            _write(self.folder / _SEAL, self._hashes())
+        with self._guarded():
+            self._hashed = self._prints(self._hashed)
+            _write(self.folder / _SEAL, self._hashed)
 
     def _break_seal(self) -> None:
         (self.folder / _SEAL).unlink(missing_ok=True)
 
     def _check_seal(self) -> None:
-        if self.sealed and json.loads((self.folder / _SEAL).read_text(encoding="utf-8")) != self._hashes():
+        if not self.sealed:
+            return
+        sealed = json.loads((self.folder / _SEAL).read_text(encoding="utf-8"))
+        if not isinstance(sealed, dict):
+            raise StoreDamaged("the index's seal is not one of ours")
+        trusted = sealed if sum(size for size, _, _ in sealed.values()) > HASHED_BYTES else {}
+        found = self._prints(trusted)
+        if {path: (size, checksum) for path, (size, _, checksum) in found.items()} != {
+            path: (size, checksum) for path, (size, _, checksum) in sealed.items()
+        }:
             raise StoreDamaged("the index's files are not what was written")
+        self._hashed = found
 
-    def _hashes(self) -> dict[str, str]:
-        files = sorted(path for path in (self.folder / "tables").rglob("*") if path.is_file())
-        found = {}
-        for path in files:
-            with path.open("rb") as file:
-                found[path.relative_to(self.folder).as_posix()] = file_digest(file, "blake2b").hexdigest()
+    def _prints(self, known: dict[str, "_Print"]) -> dict[str, "_Print"]:
+        """(size, modification time, hash) of every file of the tables; the hash of a known, untouched file is taken
+        over, since lance never writes into a file again."""
+        found: dict[str, _Print] = {}
+        for path in sorted(path for path in (self.folder / "tables").rglob("*") if path.is_file()):
+            name = path.relative_to(self.folder).as_posix()
+            info = path.stat()
+            size, mtime, checksum = known.get(name, (0, 0, ""))
+            if (size, mtime) != (info.st_size, info.st_mtime_ns):
+                with path.open("rb") as file:
+                    checksum = file_digest(file, "blake2b").hexdigest()
+            found[name] = (info.st_size, info.st_mtime_ns, checksum)
         return found
 
     def _table(self, name: str, schema: pa.Schema) -> lancedb.table.Table:
         if name not in self._db.list_tables().tables:
             return self._db.create_table(name, schema=schema)
         table = self._db.open_table(name)
-        if table.schema.names != schema.names:
+        if table.schema != schema:
             raise StoreDamaged(f"the table {name} has other columns")
         return table
 
     def repair(self) -> int:
         """Remove what a killed writer left half done; returns how many files were affected."""
-        with _translated(self.folder):
+        with self._guarded():
+            if self.sealed:
+                return 0
             rows = self.files()
             counted = Counter(self._chunks.search().select(["path"]).limit(None).to_arrow()["path"].to_pylist())
             broken = {path for path in counted if path not in rows}
@@ -178,93 +215,121 @@ class Store:
             return len(broken)
 
     def files(self) -> dict[str, FileRow]:
-        """The manifest by path."""
-        with _translated(self.folder):
-            table = self._files.search().limit(None).to_arrow()
-            return {row["path"]: FileRow(**row) for row in table.to_pylist()}
+        """The manifest by path. It is read once a version of its table."""
+        with self._guarded():
+            version = self._files.version
+            if self._manifest is None or self._manifest[0] != version:
+                table = self._files.search().limit(None).to_arrow()
+                self._manifest = version, {row["path"]: FileRow(**row) for row in table.to_pylist()}
+            return dict(self._manifest[1])
 
     def count_chunks(self) -> int:
         """How many chunks are stored."""
-        with _translated(self.folder):
+        with self._guarded():
             return int(self._chunks.count_rows())
 
     def remove(self, paths: Sequence[str]) -> None:
         """Forget files: the manifest rows first."""
-        with _translated(self.folder):
+        with self._guarded():
+            rows = self.files() if paths else {}
             if paths:
                 self._break_seal()
             for start in range(0, len(paths), _PATHS_PER_DELETE):
                 some = ", ".join(_quoted(path) for path in paths[start : start + _PATHS_PER_DELETE])
                 self._files.delete(f"path IN ({some})")
                 self._chunks.delete(f"path IN ({some})")
+            if paths:
+                gone = set(paths)
+                self._remember({path: row for path, row in rows.items() if path not in gone})
 
-    def put(self, rows: Sequence[FileRow], chunks: Sequence[Chunk], terms: Sequence[str], vectors: FloatArray) -> None:
+    def put(self, rows: Sequence[FileRow], chunks: pa.Table) -> None:
         """Add files that are not stored: their chunks first.
 
         Args:
-            rows: manifest rows; `chunks` are theirs.
-            terms: for each chunk, the words that full-text search finds it by.
-            vectors: (len(chunks), dimensions), float32.
+            rows: manifest rows.
+            chunks: the chunks of all of them, with the columns of `chunk_schema`.
         """
-        with _translated(self.folder):
+        with self._guarded():
+            known = self.files()
             self._break_seal()
-            if chunks:
-                columns: dict[str, object] = {name: [getattr(c, name) for c in chunks] for name in _CHUNK_FIELDS}
-                flat = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())
-                columns |= {
-                    "terms": terms,
-                    "vector": pa.FixedSizeListArray.from_arrays(flat, self._key.dimensions),
-                }
-                self._chunks.add(pa.table(columns, schema=self._chunks.schema))
-            self._files.add(pa.Table.from_pylist([asdict(row) for row in rows], schema=_FILE_SCHEMA))
+            if chunks.num_rows:
+                self._chunks.add(chunks)
+            self._files.add(file_table(rows))
+            self._remember(known | {row.path: row for row in rows})
 
     def refresh(self, rows: Sequence[FileRow]) -> None:
         """Replace manifest rows of files whose chunks stay."""
-        with _translated(self.folder):
+        with self._guarded():
+            known = self.files()
             self._break_seal()
-            data = pa.Table.from_pylist([asdict(row) for row in rows], schema=_FILE_SCHEMA)
-            self._files.merge_insert("path").when_matched_update_all().execute(data)
+            self._files.merge_insert("path").when_matched_update_all().execute(file_table(rows))
+            self._remember(known | {row.path: row for row in rows})
 
-    def compact(self) -> None:
-        """Fold new rows into the full-text index, join fragments, drop old versions from the disk."""
+    def _remember(self, rows: dict[str, FileRow]) -> None:
+        self._manifest = self._files.version, rows
+
+    @property
+    def is_untidy(self) -> bool:
+        """Whether so many small writes lie on disk that searching and space suffer."""
+        versions = self.folder / "tables" / "chunks.lance" / "_versions"
         with _translated(self.folder):
+            return sum(1 for _ in versions.iterdir()) > MANY_VERSIONS
+
+    def tidy(self) -> None:
+        """Fold new rows into the indexes, join fragments, drop old versions from the disk."""
+        with self._guarded():
             self._break_seal()
-            if not self._chunks.list_indices() and self._chunks.count_rows():
+            count = self._chunks.count_rows()
+            indexed = {column for index in self._chunks.list_indices() for column in index.columns}
+            if "terms" not in indexed and count:
                 words = FTS(
                     base_tokenizer="whitespace",
                     stem=False,
                     remove_stop_words=False,
                     lower_case=False,
                     ascii_folding=False,
+                    with_position=False,
                 )
                 self._chunks.create_index("terms", config=words)
+            if "vector" not in indexed and count >= VECTOR_INDEX_CHUNKS:
+                self._chunks.create_index("vector", config=IvfSq(distance_type="cosine"))
             self._chunks.optimize(cleanup_older_than=_KEEP_VERSIONS)
             self._files.optimize(cleanup_older_than=_KEEP_VERSIONS)
+            if self._manifest is not None:  # the same rows under a new version
+                self._remember(self._manifest[1])
 
-    def nearest(self, vector: FloatArray, limit: int, exclude: Iterable[Region]) -> list[tuple[Chunk, FloatArray]]:
+    def nearest(
+        self, vector: FloatArray, limit: int, exclude: Iterable[Region], wanted: Filter
+    ) -> list[tuple[Chunk, FloatArray]]:
         """The chunks of largest cosine similarity to `vector` (d,), best first."""
-        with _translated(self.folder):
-            query = self._chunks.search(vector, vector_column_name="vector").distance_type("cosine")
-            return self._rows(query, "_distance", limit, exclude)
+        with self._guarded():
+            query = self._chunks.search(vector, vector_column_name="vector").distance_type("cosine").nprobes(PROBES)
+            return self._rows(query, "_distance", limit, exclude, wanted)
 
-    def matching(self, terms: Sequence[str], limit: int, exclude: Iterable[Region]) -> list[tuple[Chunk, FloatArray]]:
+    def matching(
+        self, terms: Sequence[str], limit: int, exclude: Iterable[Region], wanted: Filter
+    ) -> list[tuple[Chunk, FloatArray]]:
         """The chunks that match the words best by BM25, best first."""
-        with _translated(self.folder):
+        with self._guarded():
             query = self._chunks.search(MatchQuery(" ".join(terms), "terms"), query_type="fts")
-            return self._rows(query, "_score", limit, exclude)
+            return self._rows(query, "_score", limit, exclude, wanted)
 
     def _rows(
-        self, query: lancedb.query.LanceQueryBuilder, score: str, limit: int, exclude: Iterable[Region]
+        self, query: lancedb.query.LanceQueryBuilder, score: str, limit: int, exclude: Iterable[Region], wanted: Filter
     ) -> list[tuple[Chunk, FloatArray]]:
         conditions = [
             f"NOT (path = {_quoted(r.path)} AND start_line <= {r.last_line} AND end_line >= {r.first_line})"
             for r in exclude
         ]
+        if wanted.languages:
+            conditions.append(f"language IN ({', '.join(map(_quoted, wanted.languages))})")
+        if wanted.paths:
+            conditions.append(f"regexp_like(path, {_quoted('|'.join(map(to_regex, wanted.paths)))})")
         if conditions:
             query = query.where(" AND ".join(conditions), prefilter=True)
         found = []
-        for row in query.select([*_CHUNK_FIELDS, "vector", score]).limit(limit).to_arrow().to_pylist():
-            chunk = Chunk(**{name: row[name] for name in _CHUNK_FIELDS})
+        for row in query.select([*CHUNK_FIELDS, "vector", score]).limit(limit).to_arrow().to_pylist():
+            chunk = Chunk(**{name: row[name] for name in CHUNK_FIELDS})
             if digest(chunk.text) != chunk.content_hash:
                 raise StoreDamaged(f"the stored text of {chunk.path} is not what was written")
             found.append((chunk, np.asarray(row["vector"], np.float32)))
@@ -290,25 +355,6 @@ def wipe(folder: Path) -> None:
     with _translated(folder):
         if folder.exists():
             shutil.rmtree(folder)
-
-
-def _chunk_schema(dimensions: int) -> pa.Schema:
-    numbers = {"start_line", "end_line", "start_byte", "end_byte"}
-    columns = [(name, pa.int64() if name in numbers else pa.string()) for name in _CHUNK_FIELDS]
-    return pa.schema([*columns, ("terms", pa.string()), ("vector", pa.list_(pa.float32(), dimensions))])
-
-
-_FILE_SCHEMA = pa.schema(
-    [
-        ("path", pa.string()),
-        ("size", pa.int64()),
-        ("mtime_ns", pa.int64()),
-        ("content_hash", pa.string()),
-        ("chunks", pa.int64()),
-        ("reason", pa.string()),
-        ("detail", pa.string()),
-    ]
-)
 
 
 def _quoted(text: str) -> str:

@@ -53,6 +53,18 @@ class Region:
         return chunk.path == self.path and chunk.start_line <= self.last_line and chunk.end_line >= self.first_line
 
 
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which chunks a search may return: those of these languages and of paths that match one of these globs.
+
+    Empty means any. A glob is matched against the whole path; `*` crosses no `/`, `**` does; a glob without wildcards
+    names a file or a folder.
+    """
+
+    languages: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
     """A chunk that a query found, its unit vector, and its rank (from 1) in each search that found it."""
@@ -73,11 +85,13 @@ class FileStat:
 
 
 class SkipReason(StrEnum):
-    """Why a file is not indexed. Ignored files have no reason: they are not looked at."""
+    """Why a file is not indexed. What an ignore file names is left out in silence: the user said so."""
 
     BINARY = "binary"
+    CRASHED = "crashed"
     DATA = "data"
     GENERATED = "generated"
+    IGNORED = "ignored"
     MINIFIED = "minified"
     NOT_UTF8 = "not-utf8"
     SECRET = "secret"  # noqa: S105 - a reason, not a password
@@ -86,6 +100,7 @@ class SkipReason(StrEnum):
     TOO_LARGE = "too-large"
     UNREADABLE = "unreadable"
     VANISHED = "vanished"
+    VENDORED = "vendored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +114,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a sync is: `done` of `total` files in this `stage` ("scan", "index", "optimize")."""
+    """How far a sync is: `done` of `total` files in this `stage` ("wait", "scan", "index", "optimize")."""
 
     stage: str
     done: int
@@ -125,7 +140,8 @@ class SyncReport:
 
 @dataclass(frozen=True, slots=True)
 class IndexStatus:
-    """What the index holds. `bytes_on_disk` counts the whole store; `skipped` are the skips of the last sync."""
+    """What the index holds. `bytes_on_disk` counts the whole store; `changed` are the files that a sync would look at;
+    `held` tells whether a process keeps it fresh or is writing it now."""
 
     root: Path
     store: Path
@@ -135,3 +151,5 @@ class IndexStatus:
     schema_version: int
     embedder: str
     skipped: tuple[Skipped, ...]
+    changed: int
+    held: bool

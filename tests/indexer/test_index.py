@@ -155,25 +155,6 @@ def test_another_embedder_rebuilds(root: Path, tmp_path: Path) -> None:
         assert "other" in (report.rebuilt_because or "")
 
 
-SECOND = """
-import sys
-from pathlib import Path
-from vicinal_indexer import errors, index
-index.LOCK_SECONDS = 0
-try:
-    index.RepositoryIndex.open(Path(sys.argv[1]), Path(sys.argv[2]))
-except errors.StoreLocked:
-    print("locked")
-"""
-
-
-def test_a_second_process_is_locked_out(root: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", SECOND, str(root), str(tmp_path / "data")]
-    with RepositoryIndex.open(root, tmp_path / "data"):
-        assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "locked\n"
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == ""
-
-
 def test_errors(root: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError):
         RepositoryIndex.open(tmp_path / "none", tmp_path / "data")
