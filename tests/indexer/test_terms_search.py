@@ -1,13 +1,13 @@
-"""Subwords, vectors and the fusion of two rankings."""
+"""Subwords and the fusion of two rankings."""
 
 import doctest
+import re
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vicinal_indexer import terms
-from vicinal_indexer.embed import HashingEmbedder
 from vicinal_indexer.search import fuse
 from vicinal_indexer.types import Chunk, FloatArray
 
@@ -16,13 +16,13 @@ def test_subwords_example() -> None:
     assert doctest.testmod(terms).failed == 0
 
 
-def test_rows_are_unit_and_repeatable() -> None:
-    texts = ["def readLines(file): ...", "12 34", "class HTTPServer", ""]
-    rows = HashingEmbedder().embed(texts)
-    assert rows.dtype == np.float32
-    assert np.allclose(np.linalg.norm(rows, axis=1), [1, 0, 1, 0])
-    assert (rows == HashingEmbedder().embed(texts)).all()
-    assert HashingEmbedder().embed([]).shape == (0, 512)
+SPECIFICATION = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[^\W\d_A-Za-z]+")
+
+
+@given(st.text(alphabet="abcXYZ_1 .é漢ǅ", max_size=80) | st.text(max_size=80))
+def test_subwords_are_what_the_plain_expression_finds(text: str) -> None:
+    slow = [word for found in SPECIFICATION.findall(text) for word in found.lower().split() if len(word) <= 40]
+    assert terms.subwords(text) == slow
 
 
 def result(number: int) -> tuple[Chunk, FloatArray]:
