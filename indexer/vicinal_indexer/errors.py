@@ -8,7 +8,9 @@ It does not know how errors are printed.
     └── IndexingError (exit 3)         the index cannot be read or written
         ├── StoreUnavailable           the data folder cannot be written, the disk is full
         ├── StoreLocked                another process is writing this store
-        └── StoreDamaged               what is stored cannot be read or is not what was written; `index` rebuilds it
+        ├── StoreDamaged               what is stored cannot be read or is not what was written; `index` rebuilds it
+        ├── EncoderMissing             the package that runs sentence encoders is not installed
+        └── EncoderUnusable            a sentence encoder is not on this machine, or cannot be loaded
 """
 
 from typing import ClassVar
@@ -51,3 +53,15 @@ class StoreLocked(IndexingError):
 
 class StoreDamaged(IndexingError):
     """What is stored cannot be read, or is not what was written. The index answers by building it anew."""
+
+
+class EncoderMissing(IndexingError):
+    """The package that runs sentence encoders is not installed."""
+
+    remedy = 'install it: pip install "vicinal[encoders]"'
+
+
+class EncoderUnusable(IndexingError):
+    """A sentence encoder is not on this machine, or cannot be loaded."""
+
+    remedy = "name a folder in the format of sentence-transformers; encoders are never fetched by themselves"

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from vicinal_indexer import cookies, store
 from vicinal_indexer.chunks import CHUNKER_VERSION
-from vicinal_indexer.embed import Embedder, HashingEmbedder
+from vicinal_indexer.embed import Embedder, StaticEmbedder
 from vicinal_indexer.errors import InputError, StoreDamaged, StoreLocked, StoreUnavailable
 from vicinal_indexer.files import read_text, walk
 from vicinal_indexer.plan import Plan, plan
@@ -85,7 +85,7 @@ class RepositoryIndex:
             raise InputError(f"{root} is not a folder", hint="name the repository's folder")
         resolved = root.resolve()
         name = f"{resolved.name or 'root'}-{digest(str(resolved))[:16]}"
-        return cls(resolved, data_dir / "stores" / name, embedder or HashingEmbedder())
+        return cls(resolved, data_dir / "stores" / name, embedder or StaticEmbedder())
 
     def _acquire(self) -> bool:
         """Take the writer's lock if it is free."""

@@ -10,8 +10,13 @@ from vicinal_indexer.store import Store
 from vicinal_indexer.terms import subwords
 from vicinal_indexer.types import Candidate, Chunk, Filter, FloatArray, Region
 
-RANK_CONSTANT = 60
-"""The k of reciprocal rank fusion (Cormack et al. 2009)."""
+RANK_CONSTANT = 10
+LEXICAL_WEIGHT = 2.0
+"""What a shared word is worth against meaning: of a candidate at lexical rank r, 2 / (10 + r) is added to its cosine.
+
+Ranks alone (reciprocal rank fusion, Cormack et al. 2009) forget how near a candidate is, which the cosine knows, also
+of those that only the lexical search found. Chosen on packages that `benchmarks/retrieval.py` does not measure with.
+"""
 
 MAX_QUERY_TERMS = 200
 """A longer query only gets slower; its last words are the nearest to the cursor."""
@@ -30,13 +35,20 @@ def find_candidates(
     if not terms:
         return []
     (vector,) = embedder.embed([text])
-    return fuse(store.nearest(vector, limit, exclude, wanted), store.matching(terms, limit, exclude, wanted), limit)
+    dense, lexical = store.nearest(vector, limit, exclude, wanted), store.matching(terms, limit, exclude, wanted)
+    return fuse(vector, dense, lexical, limit)
 
 
 def fuse(
-    dense: Sequence[tuple[Chunk, FloatArray]], lexical: Sequence[tuple[Chunk, FloatArray]], limit: int
+    query: FloatArray,
+    dense: Sequence[tuple[Chunk, FloatArray]],
+    lexical: Sequence[tuple[Chunk, FloatArray]],
+    limit: int,
 ) -> list[Candidate]:
-    """Reciprocal rank fusion; ties and duplicates are settled by path and line, so the order is always the same."""
+    """Both rankings as one, by the cosine to `query` (d,) and the lexical rank.
+
+    Ties and duplicates are settled by path and line, so the order is always the same.
+    """
     found: dict[tuple[str, int], tuple[Chunk, FloatArray]] = {}
     ranks: list[dict[tuple[str, int], int]] = []
     for results in (dense, lexical):
@@ -45,7 +57,8 @@ def fuse(
         found |= {(chunk.path, chunk.start_line): (chunk, vector) for chunk, vector in results}
 
     def order(key: tuple[str, int]) -> tuple[float, tuple[str, int]]:
-        return -sum(1 / (RANK_CONSTANT + places[key]) for places in ranks if key in places), key
+        shared = LEXICAL_WEIGHT / (RANK_CONSTANT + ranks[1][key]) if key in ranks[1] else 0.0
+        return -float(found[key][1] @ query) - shared, key
 
     folded: dict[str, Candidate] = {}
     for key in sorted(found, key=order):

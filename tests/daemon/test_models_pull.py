@@ -16,9 +16,10 @@ from safetensors.numpy import load_file
 from vicinal_daemon import models
 from vicinal_daemon.errors import ModelDamaged, ModelError, ModelMissing, ModelUnusable
 from vicinal_daemon.models.package_client import fetch_member, find_client
-from vicinal_daemon.models.registry import KnownModel
+from vicinal_daemon.models.registry import KnownEncoder, KnownModel
 
 PACKAGE, VERSION, MEMBER = "vicinal-test-model", "0.0.1", "vicinal_test_model/tiny.gguf"
+ENCODER_FILES = {"modules.json": b"[]", "1_Pooling/config.json": b"{}"}
 
 
 class Stages:
@@ -45,6 +46,8 @@ def tiny_known(tmp_path: Path, tiny_gguf: Path, monkeypatch: pytest.MonkeyPatch)
     info = f"vicinal_test_model-{VERSION}.dist-info"
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.write(tiny_gguf, MEMBER)
+        for name, content in ENCODER_FILES.items():
+            archive.writestr(f"vicinal_test_model/encoder/{name}", content)
         archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {PACKAGE}\nVersion: {VERSION}\n")
         archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         archive.writestr(f"{info}/RECORD", "")
@@ -190,6 +193,34 @@ def test_an_unknown_name_tells_the_nearest(tmp_path: Path) -> None:
     assert missing.value.hint.startswith("Did you mean smollm2-135m?")
     with pytest.raises(ModelUnusable, match="is a path"):
         models.pull("./model", tmp_path)
+
+
+def test_an_encoder_is_a_folder_in_a_wheel(tmp_path: Path, tiny_known: dict[str, KnownModel]) -> None:
+    wheel = tiny_known["tiny"]
+    shared = {
+        field: getattr(wheel, field) for field in ("package", "version", "wheel_sha256", "wheel_bytes", "licence")
+    }
+    small = KnownEncoder(name="small", member="vicinal_test_model/encoder", member_bytes=4, description="", **shared)
+    encoders = {"small": small, "other": replace(small, name="other", member="elsewhere")}
+    with pytest.raises(ModelMissing) as missing:
+        models.resolve_encoder("small", tmp_path, encoders=encoders)
+    assert missing.value.hint == "Run: vicinal models pull small"
+    models.pull("small", tmp_path, known=tiny_known, encoders=encoders)
+    folder = models.resolve_encoder("small", tmp_path, encoders=encoders)
+    assert {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()} == ENCODER_FILES
+    models.verify("small", tmp_path, known=tiny_known, encoders=encoders)
+    (folder / "modules.json").write_bytes(b"{}")
+    with pytest.raises(ModelDamaged, match=r"modules\.json fails"):
+        models.verify("small", tmp_path, known=tiny_known, encoders=encoders)
+    models.pull_again("small", tmp_path, known=tiny_known, encoders=encoders)
+    models.verify("small", tmp_path, known=tiny_known, encoders=encoders)
+    with pytest.raises(ModelDamaged, match="holds no elsewhere"):
+        models.pull("other", tmp_path, known=tiny_known, encoders=encoders)
+    assert models.resolve_encoder(str(folder), tmp_path) == folder.resolve()
+    with pytest.raises(ModelUnusable, match="hub"):
+        models.resolve_encoder("a/b", tmp_path)
+    with pytest.raises(ModelMissing, match="nowhere"):
+        models.resolve_encoder(str(tmp_path / "nowhere"), tmp_path)
 
 
 def test_importing_the_package_loads_no_torch() -> None:

