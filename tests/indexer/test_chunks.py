@@ -105,11 +105,11 @@ impl fmt::Display for Point {
 """
 MARKDOWN = "# Title\n\nIntro.\n\n## One\n\n" + "word\n" * 20 + "\n## Two\n\n" + "text\n" * 16
 GOLDENS = {
-    "python": (PYTHON, [(1, 6, ""), (9, 12, "f"), (15, 19, "A"), (21, 29, "A.m"), (31, 40, "A.n")]),
-    "typescript": (TYPESCRIPT, [(1, 2, ""), (4, 7, "f"), (9, 18, "Shape")]),
-    "go": (GO, [(1, 3, ""), (5, 13, "F"), (15, 19, "T")]),
-    "rust": (RUST, [(1, 1, ""), (3, 6, "Point"), (8, 16, "Point")]),
-    "markdown": (MARKDOWN, [(1, 3, "Title"), (5, 26, "Title.One"), (28, 45, "Title.Two")]),
+    "python": (PYTHON, [(1, 6, ""), (9, 19, "f"), (21, 29, "A.m"), (31, 40, "A.n")]),
+    "typescript": (TYPESCRIPT, [(1, 7, "f"), (9, 18, "Shape")]),
+    "go": (GO, [(1, 13, "F"), (15, 19, "T")]),
+    "rust": (RUST, [(1, 6, "Point"), (8, 16, "Point")]),
+    "markdown": (MARKDOWN, [(1, 26, "Title"), (28, 45, "Title.Two")]),
 }
 
 
