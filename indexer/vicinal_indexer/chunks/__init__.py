@@ -7,6 +7,7 @@ not know which files count or where chunks go.
 from collections.abc import Sequence
 from itertools import accumulate
 
+from vicinal_indexer import languages
 from vicinal_indexer.chunks import pack, tree
 from vicinal_indexer.chunks.tree import Atom
 from vicinal_indexer.types import Chunk, digest
@@ -24,10 +25,11 @@ def chunk(path: str, text: str, language: str) -> list[Chunk]:
         path: recorded in the chunks; relative to the repository.
         language: a grammar's name, "" for windows of lines.
     """
+    language = languages.refined(language, text)
     lines = text.split("\n")
     source = text.encode(errors="surrogatepass")
     root = tree.parse(source, language) if language else None
-    atoms = tree.atoms(root, language) if root is not None else []
+    atoms = tree.atoms(root, source, language) if root is not None else []
     if not atoms:
         atoms = pack.text_atoms(0, len(lines) - 1, None, lines)
     if not atoms:

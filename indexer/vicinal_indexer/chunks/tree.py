@@ -3,6 +3,7 @@
 Owns parsing, its budget, and which nodes are opened. Pure. It does not know which atoms make a chunk.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -91,9 +92,9 @@ def parse(source: bytes, language: str) -> Node | None:
     return tree.root_node if tree is not None and steps <= budget else None
 
 
-def atoms(root: Node, language: str) -> list[Atom]:
+def atoms(root: Node, source: bytes, language: str) -> list[Atom]:
     """Disjoint atoms in the order of their rows. Nodes that are too large are opened, with a stack of our own."""
-    known = nodes.roles(language)
+    role_of = nodes.role_of(language)
     found: list[Atom] = []
     stack: list[tuple[Node, Place, bool]] = [(child, TOP, False) for child in reversed(root.named_children)]
     following = 0  # the first row that is in no atom yet
@@ -104,18 +105,21 @@ def atoms(root: Node, language: str) -> list[Atom]:
         if last < following:
             continue
         first = max(row, following)
-        node, role = nodes.unwrapped(outer, language, known)
+        node, role = nodes.unwrapped(outer, role_of, source)
         if role == LEAD and not is_body and (lead is None or lead.place is place):
             lead = lead or Atom(first, last, "small", "", place)
             lead.last = last
+            if node.type.endswith("signature"):
+                lead.symbol = nodes.name(node, source)[0]
             following = last + 1
             continue
+        own = ""
         if lead is not None:
             if lead.place is place and _stands_on(lead, first, last, role):
-                first = lead.first
+                first, own = lead.first, lead.symbol
+                role = FUNCTION if own and role == OTHER else role
             else:
-                lead.symbol = lead.place.symbol
-                found.append(lead)
+                found.append(_alone(lead))
             lead = None
         defines = role == FUNCTION or role == TYPE or (role == VALUE and not place.inner)
         size = last - row + 1
@@ -128,7 +132,8 @@ def atoms(root: Node, language: str) -> list[Atom]:
         children = node.named_children if size > limit else None
         symbol, header = place.symbol, -1
         if defines and not is_body:
-            own, header = nodes.name(node)
+            named, header = nodes.name(node, source)
+            own = named or own
             if own:
                 symbol = f"{symbol}.{own}" if symbol else own
             elif role == VALUE:
@@ -141,17 +146,17 @@ def atoms(root: Node, language: str) -> list[Atom]:
             found.append(Atom(first, last, kind, symbol, place))
             following = last + 1
             continue
-        inner = place.inner or role == FUNCTION or (defines and role == VALUE) or nodes.opens_a_body(node)
+        inner = place.inner or role == FUNCTION or (defines and role == VALUE) or nodes.runs(node)
         headers = (*place.headers, header) if defines and not is_body else place.headers
         inside = Place(symbol, headers, place.depth + 1, inner)
-        body = _body(children, size, language, known) if defines or is_body else None
+        body = _body(children, size, role_of) if defines or is_body else None
         top = _header_end(first, row, body, children)
         if top >= first:
             found.append(Atom(first, top, "header", symbol, inside))
             following = top + 1
         stack.extend((child, inside, child is body) for child in reversed(children))
     if lead is not None:
-        found.append(lead)
+        found.append(_alone(lead))
     return found
 
 
@@ -159,6 +164,12 @@ def last_row(node: Node) -> int:
     """The last row that holds a character of `node` other than a line's end."""
     row, column = node.end_point
     return row - 1 if column == 0 and row > node.start_point[0] else row
+
+
+def _alone(lead: Atom) -> Atom:
+    """Comments that stand on nothing, with the symbol of what they are in."""
+    lead.symbol = ".".join(filter(None, (lead.place.symbol, lead.symbol)))
+    return lead
 
 
 def _stands_on(lead: Atom, first: int, last: int, role: str) -> bool:
@@ -171,11 +182,11 @@ def _stands_on(lead: Atom, first: int, last: int, role: str) -> bool:
     )
 
 
-def _body(children: list[Node], size: int, language: str, known: dict[int, str]) -> Node | None:
+def _body(children: list[Node], size: int, role_of: Callable[[Node], str]) -> Node | None:
     """The child that holds the parts of a definition: nearly all of it, and no definition itself."""
     largest = max(children, key=lambda child: child.end_point[0] - child.start_point[0])
     rows = last_row(largest) - largest.start_point[0] + 1
-    return largest if 2 * rows + 2 > size and nodes.role(largest, language, known) == OTHER else None
+    return largest if 2 * rows + 2 > size and role_of(largest) == OTHER else None
 
 
 def _header_end(first: int, row: int, body: Node | None, children: list[Node]) -> int:
