@@ -184,7 +184,8 @@ MAPPED = frozenset({*_BY_EXTENSION.values(), *_BY_NAME.values()})
 """Every language that `detect` can name."""
 
 _CPP_IN_HEADER = re.compile(
-    r"^[ 	]*(?:namespace\b|template[ \t]*<|class[ \t]+\w+[^;\n]*$|public:|private:|using[ \t]+\w)|\bstd::", re.MULTILINE
+    r"^[ 	]*(?:namespace\b|template[ \t]*<|class[ \t]+\w+[^;\n]*$|public:|private:|using[ \t]+\w)|\bstd::",
+    re.MULTILINE,
 )
 _SHEBANG = re.compile(r"^#!\s*\S*?(?:/env\s+(?:-S\s+)?)?([a-z]+)[\d.]*(?:\s|$)")
 _MATLAB = re.compile(r"^[ \t]*(?:function\b|classdef\b|%)", re.MULTILINE)

@@ -4,10 +4,11 @@ Owns where a file is cut. Pure; never fails: broken syntax and unknown languages
 not know which files count or where chunks go.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
-from vicinal_indexer import languages
+from vicinal_indexer import languages, notebook
 from vicinal_indexer.chunks import pack, tree
 from vicinal_indexer.chunks.tree import Atom
 from vicinal_indexer.types import Chunk, digest
@@ -18,16 +19,39 @@ CHUNKER_VERSION = 3
 HEADER_CHARS = 200
 
 
+_MAGIC = re.compile(r"^([ \t]*)[%!?](?=[\w%!{(./~$])", re.MULTILINE)
+"""Lines that only a notebook's Python understands: `%matplotlib inline`, `!pip list`."""
+
+
 def chunk(path: str, text: str, language: str) -> list[Chunk]:
     """Cut `text` so that every line that is not blank is in exactly one chunk.
 
     Args:
         path: recorded in the chunks; relative to the repository.
-        language: a grammar's name, "" for windows of lines.
+        text: a file's text; of a notebook the JSON, whose cells' sources are what is cut.
+        language: a grammar's name, "notebook", or "" for windows of lines.
     """
-    language = languages.refined(language, text)
+    if language != languages.NOTEBOOK:
+        return _chunks(path, text, languages.refined(language, text))
+    cells = notebook.cells(text)
+    if cells is None:
+        return _chunks(path, text, "")
+    return [placed for cell in cells for placed in _cell_chunks(path, cell)]
+
+
+def _cell_chunks(path: str, cell: notebook.Cell) -> Iterator[Chunk]:
+    """The chunks of one cell, with rows and bytes of the file that the cell is in."""
+    parsed = _MAGIC.sub(r"\1#", cell.source) if cell.language == "python" else cell.source
+    for c in _chunks(path, cell.source, cell.language, parsed):
+        first, last = cell.lines[c.start_line - 1], cell.lines[c.end_line - 1]
+        span = first.row + 1, last.row + 1, first.start, last.end
+        yield Chunk(path, *span, c.language, c.symbol, c.header, c.text, c.content_hash)
+
+
+def _chunks(path: str, text: str, language: str, parsed: str | None = None) -> list[Chunk]:
+    """The chunks of `text`; its syntax is that of `parsed` (as many characters in as many lines), if it is given."""
     lines = text.split("\n")
-    source = text.encode(errors="surrogatepass")
+    source = (parsed or text).encode(errors="surrogatepass")
     root = tree.parse(source, language) if language else None
     atoms = tree.atoms(root, source, language) if root is not None else []
     if not atoms:
@@ -83,10 +107,10 @@ def _symbol(group: Sequence[Atom]) -> str:
 
 def _header(group: Sequence[Atom], first: int, lines: Sequence[str]) -> str:
     """The first lines of the definitions around a chunk that begins at row `first`, outermost first."""
-    if not group[0].place.headers:
+    largest = max(group, key=lambda atom: atom.last - atom.first) if len(group) > 1 else group[0]
+    if not largest.place.headers:
         return ""
-    shared = [a for a, b in zip(group[0].place.headers, group[-1].place.headers, strict=False) if a == b and a < first]
-    texts = list(dict.fromkeys(lines[row].strip() for row in shared))
+    texts = list(dict.fromkeys(lines[row].strip() for row in largest.place.headers if row < first))
     while len(texts) > 1 and sum(map(len, texts)) + len(texts) - 1 > HEADER_CHARS:
         del texts[0]
     return "\n".join(texts)[:HEADER_CHARS]

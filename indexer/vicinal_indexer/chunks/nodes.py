@@ -32,8 +32,8 @@ _VALUES = (
 _ROLES = {
     LEAD: r"comment(_line|_block)?$|haddock|^(inner_)?attribute_(item|list|group)$|^attributes$|^decorators?$"
     r"|^(marker_|file_)?annotations?$|^pragma$|^access_specifier$",
-    IMPORT: r"^(import|use_declaration|use_statement|package_(clause|declaration|header)|preproc_include|using_(directive"
-    r"|statement)|future_import|extern_crate|namespace_use|include_|open_(module|directive)|require_|library_import"
+    IMPORT: r"^(import|use_(declaration|statement)|package_(clause|declaration|header)|preproc_include"
+    r"|using_(directive|statement)|future_import|extern_crate|namespace_use|include_|open_(module|directive)|require_|library_import"
     r"|module_attribute$|php_tag$|pp_include|pragma_directive)",
     WRAPPER: r"^(export_statement|export_declaration|decorated_definition|template_declaration|ambient_declaration"
     r"|global_statement|type_declaration|type_section|linkage_specification|definition|executable_definition"
@@ -41,9 +41,9 @@ _ROLES = {
     FUNCTION: rf"^((async|local|singleton|class|abstract|public|private|read_only)_)*({_FUNCTIONS})({_ENDS})+$|^(method"
     r"|singleton_method|fun_decl|macro_rule|(public|private|read_only)_function|create_(function|view|trigger|procedure)"
     r"|subprogram_body|function_or_value_defn|subroutine|rpc)$",
-    TYPE: rf"^((abstract|partial|derived|file_scoped|object|input_object|annotation|enum|class|scalar|named)_)*"
-    rf"({_TYPES})(_alias|_synonym|_type|_body)*({_ENDS})+$|^(class|singleton_class|module|named_module|section|interface"
-    r"|trait|struct|enum|message|service|internal_module|data_type|newtype|instance|class_interface|create_table"
+    TYPE: rf"^((abstract|partial|derived|file_scoped|object|input_object|annotation|enum|class|scalar)_)*"
+    rf"({_TYPES})(_alias|_synonym|_type|_body)*({_ENDS})+$"
+    r"|^(class|singleton_class|module|named_module|section|interface|trait|struct|enum|message|service|internal_module|data_type|newtype|instance|class_interface|create_table"
     r"|namespace|table|table_array_element)$",
     VALUE: rf"^({_VALUES})(_declaration|_definition|_item|_statement)$|^(declaration|assignment|assignment_statement"
     r"|variable_assignment|expression_statement|pair|block_mapping_pair|binding|value_definition|binary_operator"
@@ -86,7 +86,9 @@ _IS_NAME = re.compile(
     r"(identifier|name|key|literal_string)$|^(word|constant|selectors|targets|target|variable|class|sym_lit|symbol"
     r"|object_reference|module_path|atom|package|title|type_head|atx_heading|setext_heading|bareword)$"
 )
-_NO_NAME = re.compile(r"^(modifiers?|visibility_modifier|keyword_\w+|method_type|binding_pattern_kind|type_parameters)$")
+_NO_NAME = re.compile(
+    r"^(modifiers?|visibility_modifier|keyword_\w+|method_type|binding_pattern_kind|type_parameters)$"
+)
 _RECEIVER = re.compile(r"([A-Za-z_]\w*)\s*(\[[^]]*\])?\s*\)$")
 _NAME_BYTES = 80
 

@@ -8,6 +8,7 @@ the top. So an edit moves the cuts near it and no others.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 from zlib import crc32
 
 from vicinal_indexer.chunks.tree import TOP, WHOLE_LINES, Atom
@@ -40,7 +41,7 @@ def spans(atoms: Sequence[Atom], lines: Sequence[str]) -> list[list[Atom]]:
 def text_atoms(first: int, last: int, like: Atom | None, lines: Sequence[str]) -> list[Atom]:
     """One atom for each line that is not blank in rows [first, last]: text in which no syntax says where to cut."""
     place, symbol = (like.place, like.symbol) if like else (TOP, "")
-    return [Atom(row, row, "text", symbol, place) for row in range(first, last + 1) if lines[row].strip()]
+    return [Atom(row, row, "text", symbol, place, DEPTHS) for row in range(first, last + 1) if lines[row].strip()]
 
 
 def _size(run: Sequence[Atom]) -> int:
@@ -104,23 +105,23 @@ def _goes_back(run: Sequence[Atom], before: Sequence[Atom], after: Sequence[Atom
 def _cut(run: list[Atom], lines: Sequence[str]) -> list[list[Atom]]:
     """Cut a run that is too long where a cut does the least harm."""
     solid = any(atom.kind == "solid" for atom in run)
-    whole = all(atom.place.inner or atom.kind in ("header", "import", "text") for atom in run)
-    limit = ROOM if solid else MAX_LINES if whole else MERGE_LINES
+    flows = any(atom.place.inner for atom in run) or all(atom.kind in ("import", "text") for atom in run)
+    limit = ROOM if solid else MAX_LINES if flows else MERGE_LINES
     if _size(run) <= limit:
         return [run]
-    if any(atom.last - atom.first >= WHOLE_LINES for atom in run):
-        run = [
-            small
-            for atom in run
-            for small in (
-                text_atoms(atom.first, atom.last, atom, lines) if atom.last - atom.first >= WHOLE_LINES else [atom]
-            )
-        ]
+    run = [small for atom in run for small in _opened(atom, lines)]
     starts = [atom.first for atom in run]
     keys = [_key(atom, run[i - 1] if i else None, lines) for i, atom in enumerate(run)]
-    least = LEAST_LINES if whole or solid else LEAST_MERGED
+    least = LEAST_LINES if flows or solid else LEAST_MERGED
     edges = [0, *sorted(cuts(starts, keys, run[-1].last + 1, limit, least)), len(run)]
-    return [run[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [run[a:b] for a, b in pairwise(edges)]
+
+
+def _opened(atom: Atom, lines: Sequence[str]) -> list[Atom]:
+    """The lines of an atom that is too long for a chunk and has no syntax inside: a comment, a string, a table."""
+    if atom.last - atom.first < WHOLE_LINES:
+        return [atom]
+    return text_atoms(atom.first, atom.last, atom, lines) or [atom]
 
 
 def _key(atom: Atom, before: Atom | None, lines: Sequence[str]) -> int:
@@ -131,7 +132,7 @@ def _key(atom: Atom, before: Atom | None, lines: Sequence[str]) -> int:
         begins = line[:1].isalnum() or line[:1] in "_@#/["
         level = 2 * blank + begins
     else:
-        level = 2 * max(0, DEPTHS - atom.place.depth) + blank + 4
+        level = 2 * max(0, DEPTHS - atom.depth) + blank + 4
     if before is not None and before.kind == "header":
         level = 0
     return level << 32 | crc32(line.strip().encode(errors="replace"))
@@ -140,9 +141,9 @@ def _key(atom: Atom, before: Atom | None, lines: Sequence[str]) -> int:
 def cuts(starts: Sequence[int], keys: Sequence[int], end: int, limit: int, least: int) -> list[int]:
     """Indices of the atoms before which to cut, so that every piece has at most `limit` rows, in no order.
 
-    `starts` are the atoms' first rows, `end` the row after the last. The best key anywhere in a piece is cut first,
-    as in a treap; equal keys are cut nearest to the middle. A piece exceeds `limit` only where every cut would leave less
-    than `least` rows, and `ROOM` only where it is one atom.
+    `starts` are the atoms' first rows, `end` the row after the last. The best key anywhere in a piece is cut
+    first, as in a treap; equal keys are cut nearest to the middle. A piece exceeds `limit` only where every cut would
+    leave less than `least` rows, and `ROOM` only where it is one atom.
     """
     found: list[int] = []
     stack = [(0, len(starts))]

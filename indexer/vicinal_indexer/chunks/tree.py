@@ -55,6 +55,7 @@ class Atom:
     kind: str
     symbol: str
     place: Place
+    depth: int
 
 
 TOP = Place("", (), 0, inner=False)
@@ -96,7 +97,9 @@ def atoms(root: Node, source: bytes, language: str) -> list[Atom]:
     """Disjoint atoms in the order of their rows. Nodes that are too large are opened, with a stack of our own."""
     role_of = nodes.role_of(language)
     found: list[Atom] = []
-    stack: list[tuple[Node, Place, bool]] = [(child, TOP, False) for child in reversed(root.named_children)]
+    top_level = root.named_children
+    content = _body(top_level, last_row(root) + 1, role_of) if top_level else None
+    stack: list[tuple[Node, Place, bool]] = [(child, TOP, child == content) for child in reversed(top_level)]
     following = 0  # the first row that is in no atom yet
     lead: Atom | None = None  # comments and decorators that wait for what they stand on
     while stack:
@@ -107,7 +110,7 @@ def atoms(root: Node, source: bytes, language: str) -> list[Atom]:
         first = max(row, following)
         node, role = nodes.unwrapped(outer, role_of, source)
         if role == LEAD and not is_body and (lead is None or lead.place is place):
-            lead = lead or Atom(first, last, "small", "", place)
+            lead = lead or Atom(first, last, "small", "", place, place.depth)
             lead.last = last
             if node.type.endswith("signature"):
                 lead.symbol = nodes.name(node, source)[0]
@@ -121,7 +124,7 @@ def atoms(root: Node, source: bytes, language: str) -> list[Atom]:
             else:
                 found.append(_alone(lead))
             lead = None
-        defines = role == FUNCTION or role == TYPE or (role == VALUE and not place.inner)
+        defines = role in (FUNCTION, TYPE) or (role == VALUE and not place.inner)
         size = last - row + 1
         if is_body:
             limit = 0
@@ -143,7 +146,7 @@ def atoms(root: Node, source: bytes, language: str) -> list[Atom]:
                 kind = "import"
             else:
                 kind = "solid" if last - first + 1 >= SOLID_LINES and (defines or not place.inner) else "small"
-            found.append(Atom(first, last, kind, symbol, place))
+            found.append(Atom(first, last, kind, symbol, place, place.depth))
             following = last + 1
             continue
         inner = place.inner or role == FUNCTION or (defines and role == VALUE) or nodes.runs(node)
@@ -152,9 +155,9 @@ def atoms(root: Node, source: bytes, language: str) -> list[Atom]:
         body = _body(children, size, role_of) if defines or is_body else None
         top = _header_end(first, row, body, children)
         if top >= first:
-            found.append(Atom(first, top, "header", symbol, inside))
+            found.append(Atom(first, top, "header", symbol, inside, place.depth))
             following = top + 1
-        stack.extend((child, inside, child is body) for child in reversed(children))
+        stack.extend((child, inside, child == body) for child in reversed(children))
     if lead is not None:
         found.append(_alone(lead))
     return found
