@@ -19,12 +19,13 @@ _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[][{}:,]', re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Where a line of a cell's source stands: its row in the file (0-based) and its bytes [start, end) there.
+    """Where a line of a cell's source stands: its rows in the file (0-based, inclusive) and its bytes [start, end).
 
     The bytes are those of the JSON strings that hold the line, with their quotes.
     """
 
     row: int
+    last_row: int
     start: int
     end: int
 
@@ -132,11 +133,11 @@ def _lines(parts: list[tuple[str, int, int]], places: _Places) -> tuple[Line, ..
     empty = True  # whether nothing of the last line has been seen
     for text, start, end in parts:
         row, start_byte = places(start)
-        here = Line(row, start_byte, places(end)[1])
+        here = Line(row, row, start_byte, places(end)[1])
         for i, piece in enumerate(text.split("\n")):
             if i == 0 and lines:
                 last = lines[-1]
-                lines[-1] = here if empty else Line(last.row, last.start, here.end) if piece else last
+                lines[-1] = here if empty else Line(last.row, row, last.start, here.end) if piece else last
                 empty = empty and not piece
             else:
                 lines.append(here)

@@ -14,7 +14,7 @@ from vicinal_indexer.types import Chunk
 GOLDEN = (Path(__file__).parent / "goldens" / "notebook.ipynb").read_text("utf-8")
 
 
-def written(cells: list[dict[str, object]], indent: int | None = 1, **metadata: object) -> str:
+def written(cells: list[dict[str, object]], /, indent: int | None = 1, **metadata: object) -> str:
     return json.dumps({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}, indent=indent)
 
 

@@ -44,7 +44,7 @@ def _cell_chunks(path: str, cell: notebook.Cell) -> Iterator[Chunk]:
     parsed = _MAGIC.sub(r"\1#", cell.source) if cell.language == "python" else cell.source
     for c in _chunks(path, cell.source, cell.language, parsed):
         first, last = cell.lines[c.start_line - 1], cell.lines[c.end_line - 1]
-        span = first.row + 1, last.row + 1, first.start, last.end
+        span = first.row + 1, last.last_row + 1, first.start, last.end
         yield Chunk(path, *span, c.language, c.symbol, c.header, c.text, c.content_hash)
 
 

@@ -18,7 +18,7 @@ _ENDS = "_(definition|declaration|item|spec|specifier|statement|signature|def|de
 _FUNCTIONS = (
     "function|method|constructor|destructor|initializer|init|deinit|func|procedure|subroutine|subroutine_declaration"
     "|subprogram|macro|modifier|operator|operation|subscript|event|task|secondary_constructor|compact_constructor|test"
-    "|iterator|converter|fallback_receive|generator_function"
+    "|iterator|converter|proc|template|fallback_receive|generator_function"
 )
 _TYPES = (
     "class|struct|enum|union|interface|trait|impl|mod|module|namespace|type|object|protocol|record|extension|mixin"
@@ -26,7 +26,7 @@ _TYPES = (
     "|category|annotation|concept|scalar"
 )
 _VALUES = (
-    "lexical|variable|const|constant|property|field|val|var|let|static|global|global_variable|state_variable|event_field"
+    "value|lexical|variable|const|constant|property|field|val|var|let|static|global|global_variable|state_variable|event_field"
     "|global_constant|public_field|initialized_variable"
 )
 _ROLES = {
@@ -75,15 +75,18 @@ EXTRA = {
 
 _RUNS = re.compile(r"function|lambda|closure|method|constructor|do_block|subroutine|procedure")
 _FORMS = {"call", "list_lit", "list"}
+_FORM = re.compile(r"\(?\s*[\w-]+\*?\s+\(?([^\s(),]+)")
+"""(defn name ...), (define (name ...) ...), def name(...)"""
 _DEFINING_WORD = re.compile(r"^\(?(def|test\b|describe\b)")
 _TYPE_WORD = re.compile(r"^\(?def(module|protocol|impl|record|type|struct|interface|class)")
 
-_NAME_FIELDS = ("declarator", "left", "key", "lhs", "function", "variable_type_function", "attrpath")
+_NAME_FIELDS = ("declarator", "left", "key", "lhs", "function", "variable_type_function", "attrpath", "pattern")
 _LEADS_TO_NAME = re.compile(
     r"declarat|_spec$|_element$|assignment|_clause$|signature$|_head(er)?$|FnProto|VarDecl|call_expression|_list$|pair$"
+    r"|_binding$|_command$"
 )
 _IS_NAME = re.compile(
-    r"(identifier|name|key|literal_string)$|^(word|constant|selectors|targets|target|variable|class|sym_lit|symbol"
+    r"(identifier|name|key|literal_string)$|^(word|constant|selectors|targets|target|argument|variable|class|sym_lit|symbol"
     r"|object_reference|module_path|atom|package|title|type_head|atx_heading|setext_heading|bareword)$"
 )
 _NO_NAME = re.compile(
@@ -129,7 +132,7 @@ def unwrapped(node: Node, role_of: Callable[[Node], str], source: bytes) -> tupl
             return node, TYPE if node.type.startswith("type_") else OTHER
         node, role = inner, role_of(inner)
     if role == FUNCTION and node.type in _FORMS:
-        head = _words(node.named_children[0], source) if node.named_children else ""
+        head = _words(node, source)
         role = OTHER if not _DEFINING_WORD.match(head) else TYPE if _TYPE_WORD.match(head) else FUNCTION
     return node, role
 
@@ -137,9 +140,9 @@ def unwrapped(node: Node, role_of: Callable[[Node], str], source: bytes) -> tupl
 def name(node: Node, source: bytes) -> tuple[str, int]:
     """What `node` defines, and the row that says so; ("", the node's first row) where it has no name."""
     row = node.start_point[0]
-    if node.type in _FORMS:  # (defn name ...), def name(...)
-        children = node.named_children
-        return (re.split(r"[(,\s]", _words(children[1], source))[0] if len(children) > 1 else ""), row
+    if node.type in _FORMS:
+        form = _FORM.match(_words(node, source))
+        return (form[1].strip("\"'") if form else ""), row
     if node.type == "block":  # resource "type" "name" {
         labels = [child for child in node.named_children[:4] if child.type in ("identifier", "string_lit")]
         return ".".join(_words(label, source) for label in labels), row
