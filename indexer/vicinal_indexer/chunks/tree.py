@@ -22,6 +22,7 @@ STATEMENT_LINES = 16
 SOLID_LINES = 8
 """A definition of so many lines is a chunk of its own; shorter ones are merged with their neighbours."""
 HEADER_LINES = 24
+"""What is above a definition's body stays together up to so many lines: a long list of parameters or bases."""
 
 READ_BYTES = 4_096
 PARSE_BUDGET = 2_000
@@ -29,7 +30,7 @@ BYTES_PER_STEP = 20
 """A parse may take `PARSE_BUDGET` + 1 per `BYTES_PER_STEP` steps. Real code takes a tenth of that; random text in some
 grammars takes minutes. Steps and not seconds are counted, so that the same text is always cut in the same places."""
 
-UNSAFE = frozenset({"d", "gn", "perl"})
+UNSAFE = frozenset({"d", "gn", "perl", "v"})
 """Grammars that loop without end or crash on odd text, inside C where no budget reaches: found by fuzzing."""
 
 
@@ -130,35 +131,29 @@ def atoms(root: Node, source: bytes, language: str) -> list[Atom]:
                 found.append(_alone(lead))
             lead = None
         defines = role in (FUNCTION, TYPE) or (role == VALUE and not place.inner)
-        size = last - row + 1
-        if is_body:
-            limit = 0
-        elif role == TYPE:
-            limit = TYPE_LINES
-        else:
-            limit = WHOLE_LINES if defines or not place.inner else STATEMENT_LINES
-        children = node.named_children if size > limit else None
         symbol, header = place.symbol, -1
         if defines and not is_body:
             named, header = nodes.name(node, source)
             own = named or own
-            if own:
-                symbol = f"{symbol}.{own}" if symbol else own
-            elif role == VALUE:
-                header, defines = -1, False
+            symbol = ".".join(filter(None, (symbol, own)))
+            defines = bool(own) or role != VALUE
+        size = last - row + 1
+        children = node.named_children if is_body or size > _limit(role, place, defines=defines) else None
         if not children:
-            if role == IMPORT:
-                kind = "import"
-            else:
-                kind = "solid" if last - first + 1 >= SOLID_LINES and (defines or not place.inner) else "small"
+            solid = last - first + 1 >= SOLID_LINES and (defines or not place.inner)
+            kind = "import" if role == IMPORT else "solid" if solid else "small"
             found.append(Atom(first, last, kind, symbol, place, place.depth))
             following = last + 1
             continue
         inner = place.inner or role == FUNCTION or (defines and role == VALUE) or nodes.runs(node)
         headers = (*place.headers, header) if defines and not is_body else place.headers
         inside = Place(symbol, headers, place.depth + 1, inner)
-        body = _body(children, size, role_of) if (len(children) == 1 if is_body else defines) else None
-        top = _header_end(first, row, body, children) if not is_body else _bracket_end(first, row, children)
+        if is_body:
+            body = _body(children, size, role_of) if len(children) == 1 else None
+            top = children[0].start_point[0] - 1 if first == row else first - 1
+        else:
+            body = _body(children, size, role_of) if defines else None
+            top = _header_end(first, row, body, children)
         if top >= first:
             found.append(Atom(first, top, "header", symbol, inside, place.depth))
             following = top + 1
@@ -166,6 +161,13 @@ def atoms(root: Node, source: bytes, language: str) -> list[Atom]:
     if lead is not None:
         found.append(_alone(lead))
     return found
+
+
+def _limit(role: str, place: Place, *, defines: bool) -> int:
+    """How many rows of a node stay together whatever is in it."""
+    if role == TYPE:
+        return TYPE_LINES
+    return WHOLE_LINES if defines or not place.inner else STATEMENT_LINES
 
 
 def last_row(node: Node) -> int:
@@ -182,12 +184,9 @@ def _alone(lead: Atom) -> Atom:
 
 def _stands_on(lead: Atom, first: int, last: int, role: str) -> bool:
     """Whether comments belong to the node after them, and are not a licence or as large as a chunk."""
-    lines = lead.last - lead.first + 1
-    if lines < SOLID_LINES:
-        return True
-    return (
-        role != IMPORT and first == lead.last + 1 and (last - lead.first < WHOLE_LINES or last - first >= WHOLE_LINES)
-    )
+    fits = last - lead.first < WHOLE_LINES or last - first >= WHOLE_LINES
+    large = lead.last - lead.first + 1 >= SOLID_LINES
+    return not large or (role != IMPORT and first == lead.last + 1 and fits)
 
 
 def _body(children: list[Node], size: int, role_of: Callable[[Node], str]) -> Node | None:
@@ -195,11 +194,6 @@ def _body(children: list[Node], size: int, role_of: Callable[[Node], str]) -> No
     largest = max(children, key=lambda child: child.end_point[0] - child.start_point[0])
     rows = last_row(largest) - largest.start_point[0] + 1
     return largest if 2 * rows + 2 > size and role_of(largest) == OTHER else None
-
-
-def _bracket_end(first: int, row: int, children: list[Node]) -> int:
-    """The last row before the parts of a definition's body, if the body begins with more than its first part."""
-    return children[0].start_point[0] - 1 if first <= row else first - 1
 
 
 def _header_end(first: int, row: int, body: Node | None, children: list[Node]) -> int:
