@@ -12,12 +12,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from vicinal_indexer import languages, secrets
+from vicinal_indexer import languages, notebook, secrets
 from vicinal_indexer.ignore import IGNORE_FILES, TOOL_FOLDERS, Rules, root_rules
 from vicinal_indexer.types import FileStat, Skipped, SkipReason
 
 MAX_FILE_BYTES = 1_000_000
 """Larger files are not indexed."""
+
+MAX_NOTEBOOK_BYTES = 20_000_000
+"""Notebooks carry pictures, which are not indexed but count as size."""
 
 MAX_LINE_CHARS = 5_000
 """A line longer than this makes a file "minified"..."""
@@ -46,7 +49,7 @@ _LOCK_FILES = frozenset(
     " mix.lock packages.lock.json podfile.lock pubspec.lock yarn.lock cargo.lock poetry.lock uv.lock pdm.lock"
     " pipfile.lock gemfile.lock deno.lock pixi.lock conda-lock.yml".split()
 )
-_DATA = frozenset("csv tsv psv jsonl ndjson ipynb svg log map po pot srt geojson pgn fasta diff patch rej".split())
+_DATA = frozenset("csv tsv psv jsonl ndjson svg log map po pot srt geojson pgn fasta diff patch rej".split())
 _BINARY = frozenset(
     "png jpg jpeg gif bmp ico icns webp avif tiff psd pdf zip gz bz2 xz zst 7z tar tgz rar jar war whl egg so dylib dll"
     " exe bin o a lib obj class pyc pyo pyd wasm mp3 mp4 m4a wav ogg flac avi mov mkv webm ttf otf woff woff2 eot"
@@ -168,7 +171,7 @@ def _look_at(entry: os.DirEntry[str], path: str, real_root: Path) -> FileStat | 
         return Skipped(path, SkipReason.GENERATED, "a lock file")
     if extension in _DATA:
         return Skipped(path, SkipReason.DATA, f".{extension}")
-    if info.st_size > MAX_FILE_BYTES:
+    if info.st_size > _most_bytes(name):
         return Skipped(path, SkipReason.TOO_LARGE, f"{info.st_size:,} bytes")
     return FileStat(path, info.st_size, info.st_mtime_ns)
 
@@ -203,8 +206,8 @@ def read_text(root: Path, path: str) -> str | Skipped:
         return Skipped(path, SkipReason.VANISHED, "deleted since the scan")
     except OSError as error:
         return Skipped(path, SkipReason.UNREADABLE, error.strerror or str(error))
-    if len(data) > MAX_FILE_BYTES:
-        return Skipped(path, SkipReason.TOO_LARGE, f"over {MAX_FILE_BYTES:,} bytes")
+    if len(data) > _most_bytes(path):
+        return Skipped(path, SkipReason.TOO_LARGE, f"over {_most_bytes(path):,} bytes")
     if b"\0" in data:
         return Skipped(path, SkipReason.BINARY, "it contains NUL bytes")
     try:
@@ -220,11 +223,18 @@ def _read(path: Path) -> bytes:
     with open(os.open(path, flags), "rb") as file:  # noqa: PTH123 - Path.open knows no flags
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
-        return file.read(MAX_FILE_BYTES + 1)
+        return file.read(_most_bytes(path.name) + 1)
+
+
+def _most_bytes(path: str) -> int:
+    return MAX_NOTEBOOK_BYTES if path.lower().endswith(".ipynb") else MAX_FILE_BYTES
 
 
 def judge(path: str, text: str) -> Skipped | None:
-    """Why a file with this text must not be indexed, or None if it counts."""
+    """Why a file with this text must not be indexed, or None if it counts. Of a notebook only the cells count."""
+    if languages.detect(path) == languages.NOTEBOOK:
+        source = notebook.source_text(text)
+        text = text if source is None else source
     secret = secrets.by_name(path) or secrets.by_content(text)
     if secret is not None:
         return Skipped(path, SkipReason.SECRET, secret)
