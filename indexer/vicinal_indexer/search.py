@@ -11,8 +11,8 @@ from vicinal_indexer.terms import subwords
 from vicinal_indexer.types import Candidate, Chunk, Filter, FloatArray, Region
 
 RANK_CONSTANT = 10
-LEXICAL_WEIGHT = 2.0
-"""What a shared word is worth against meaning: of a candidate at lexical rank r, 2 / (10 + r) is added to its cosine.
+LEXICAL_WEIGHT = 1.5
+"""What a shared word is worth against meaning: of a candidate at lexical rank r, 1.5 / (10 + r) is added to its cosine.
 
 Ranks alone (reciprocal rank fusion, Cormack et al. 2009) forget how near a candidate is, which the cosine knows, also
 of those that only the lexical search found. Chosen on packages that `benchmarks/retrieval.py` does not measure with.

@@ -191,6 +191,8 @@ def test_deep_nesting_does_not_recurse(language: str) -> None:
     for opening, closing in ("()", "[]", "{}"):
         check(opening * 5_000 + closing * 5_000, language)
         check(f"{opening}\n" * 5_000 + f"{closing}\n" * 5_000, language)
+    check("".join(" " * depth + "- a:\n" for depth in range(600)), language)
+    check("> " * 3_000 + "a\n" + "- " * 3_000 + "a", language)
 
 
 def test_too_costly_a_parse_falls_back_to_windows() -> None:

@@ -3,6 +3,7 @@
 Owns parsing, its budget, and which nodes are opened. Pure. It does not know which atoms make a chunk.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -30,8 +31,11 @@ BYTES_PER_STEP = 20
 """A parse may take `PARSE_BUDGET` + 1 per `BYTES_PER_STEP` steps. Real code takes a tenth of that; random text in some
 grammars takes minutes. Steps and not seconds are counted, so that the same text is always cut in the same places."""
 
-UNSAFE = frozenset({"d", "gn", "perl", "v"})
+UNSAFE = frozenset({"d", "gn", "perl", "typst", "v"})
 """Grammars that loop without end or crash on odd text, inside C where no budget reaches: found by fuzzing."""
+
+_TOO_DEEP = re.compile(rb"^[ \t>*+\-?:.)\d]{200}", re.MULTILINE)
+"""Scanners that keep a stack of blocks (YAML, Markdown) write past its end on some 250 levels, and crash."""
 
 
 @dataclass(slots=True)
@@ -72,7 +76,7 @@ def _parser(language: str) -> Parser:
 
 def parse(source: bytes, language: str) -> Node | None:
     """The root of the syntax tree; None for an unknown language or a text that is too costly to parse."""
-    if language in UNSAFE:
+    if language in UNSAFE or _TOO_DEEP.search(source):
         return None
     steps = 0
     budget = PARSE_BUDGET + len(source) // BYTES_PER_STEP
