@@ -96,7 +96,7 @@ def choose(chunks: Sequence[Chunk], target: Target, settings: Settings, strategy
 
     As many picks are made as the weights or the prompt can use, whichever is more.
     """
-    kernel = lexical_kernel([chunk.text for chunk in chunks], query_text(target))
+    kernel = lexical_kernel([chunk.text for chunk in chunks], [query_text(target)])
     selection = select(
         strategy,
         kernel,

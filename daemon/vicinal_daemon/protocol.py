@@ -91,3 +91,54 @@ class Answer(_Message):
     device: str
     seed: int
     seconds: dict[str, float] = Field(description="wall-clock time of each stage")
+
+
+class Finding(_Message):
+    """Code of the repository that tells something about a question."""
+
+    path: str = Field(description="relative to the repository, with /")
+    start_line: int = Field(ge=1)
+    end_line: int = Field(ge=1)
+    language: str
+    symbol: str = Field(description="dotted path of the definition, empty if none")
+    header: str = Field(description="first line of the definition around it, empty if none")
+    text: str
+    share: float = Field(ge=0, le=1, description="its share of the reduction in variance")
+    similarity: float = Field(ge=0, le=1, description="kernel of question and chunk")
+
+
+class Sentence(_Message):
+    """A sentence of a written answer and the findings that bear it out."""
+
+    text: str
+    cites: list[int] = Field(description="numbers of findings, from 1; empty if none bears it out")
+
+
+class WrittenAnswer(_Message):
+    """What a language model made of the findings."""
+
+    sentences: list[Sentence]
+    supported: float = Field(ge=0, le=1, description="the share of sentences that cite a finding")
+    mean_log_probability: float | None = Field(description="natural log, over the tokens written; null if none")
+    model: str
+
+
+class Findings(_Message):
+    """The answer to one question (`vicinal query --json`)."""
+
+    version: Literal[1] = PROTOCOL_VERSION
+    repository: str
+    question: str
+    parts: list[str] = Field(description="what was looked for: the clauses of the question")
+    strategy: Literal["sift", "nn"]
+    findings: list[Finding] = Field(description="most telling first")
+    candidates: int = Field(ge=0, description="chunks that could be chosen")
+    sigma_0: float = Field(ge=0, description="uncertainty at the question before any code was read")
+    sigma_n: float = Field(ge=0, description="after the findings")
+    sigma_inf: float = Field(ge=0, description="after all candidates: what this repository cannot tell")
+    explained: float = Field(ge=0, le=1, description="1 - sigma_n^2 / sigma_0^2, the mean over the parts")
+    coverable: float = Field(ge=0, le=1, description="1 - sigma_inf^2 / sigma_0^2")
+    thin: bool = Field(description="whether the findings explain so little that they are not to be relied on")
+    unknown_words: list[str] = Field(description="words of the question that no candidate contains")
+    answer: WrittenAnswer | None = Field(description="null if none was asked for")
+    seconds: dict[str, float] = Field(default_factory=dict, description="wall-clock time of each stage")

@@ -30,6 +30,7 @@ from vicinal_indexer.store import Store, StoreKey
 from vicinal_indexer.types import (
     Candidate,
     Filter,
+    FloatArray,
     IndexStatus,
     Progress,
     Region,
@@ -280,6 +281,11 @@ class RepositoryIndex:
                 opened, self._embedder, text, limit=limit, exclude=exclude, wanted=wanted or Filter()
             )
         )
+
+    def embed(self, texts: Sequence[str]) -> FloatArray:
+        """(n, d): the vectors of queries, comparable with those of candidates."""
+        vectors: FloatArray = self._embedder.embed(texts)
+        return vectors
 
     def _ask(self, question: Callable[[Store], Answer]) -> Answer:
         """Ask the store; look again if it is in motion, and rebuild it if it is damaged."""

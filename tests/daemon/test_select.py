@@ -8,21 +8,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from vicinal_daemon.select import Kernel, Posterior, irreducible_variance, lexical_kernel, select
+from vicinal_daemon.select import (
+    Kernel,
+    Posterior,
+    blend,
+    dense_kernel,
+    irreducible_variance,
+    lexical_kernel,
+    select,
+)
 from vicinal_daemon.select.kernel import from_vectors
 
 
 def random_kernel(seed: int, count: int, dimensions: int) -> Kernel:
     rows = np.random.default_rng(seed).normal(size=(count + 1, dimensions))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    return from_vectors(rows[1:], rows[0])
+    return from_vectors(rows[1:], rows[:1])
 
 
 def direct_variance(kernel: Kernel, picks: list[int], noise: float) -> float:
     """The definition: k(x*,x*) - k_n^T (K_n + noise I)^-1 k_n, solved afresh."""
     among: NDArray[np.float64] = kernel.among[np.ix_(picks, picks)] + noise * np.eye(len(picks))
-    to_prompt = kernel.to_prompt[picks]
-    return float(kernel.prompt - to_prompt @ np.linalg.solve(among, to_prompt))
+    to_prompts = kernel.to_prompts[picks]
+    reductions = (to_prompts * np.linalg.solve(among, to_prompts)).sum(axis=0)
+    return float((kernel.prompts - reductions).mean())
 
 
 kernels = st.builds(random_kernel, st.integers(0, 10_000), st.integers(1, 30), st.integers(2, 40))
@@ -63,14 +72,14 @@ def test_sift_leaves_no_more_uncertainty_than_nearest_neighbours_after_one_pick(
 
 
 def test_the_first_pick_is_the_nearest_neighbour() -> None:
-    kernel = lexical_kernel(["open a file", "close the socket", "open the file and read it"], "open the file")
+    kernel = lexical_kernel(["open a file", "close the socket", "open the file and read it"], ["open the file"])
     assert select("sift", kernel, limit=1, noise=0.1).picks == select("nn", kernel, limit=1, noise=0.1).picks
 
 
 def test_a_question_of_two_parts_gets_evidence_for_both_where_neighbours_repeat_themselves() -> None:
     prompt = np.array([0.8, 0.6, 0.0])
     left, right = np.array([1.0, 0.0, 0.0]), np.array([0.0, 1.0, 0.0])
-    kernel = from_vectors(np.stack([left, left, left, right]), prompt)
+    kernel = from_vectors(np.stack([left, left, left, right]), prompt[None])
     assert 3 not in select("nn", kernel, limit=3, noise=0.1).picks
     assert set(select("sift", kernel, limit=2, noise=0.1).picks) == {0, 3}
 
@@ -91,7 +100,7 @@ def test_observing_everything_without_end_reaches_the_irreducible_variance() -> 
 
 def test_a_prompt_inside_the_candidates_span_has_no_irreducible_uncertainty() -> None:
     rows = np.eye(3)
-    assert irreducible_variance(from_vectors(rows, np.array([0.6, 0.8, 0.0]))) == pytest.approx(0.0, abs=1e-12)
+    assert irreducible_variance(from_vectors(rows, np.array([[0.6, 0.8, 0.0]]))) == pytest.approx(0.0, abs=1e-12)
 
 
 def test_the_adaptive_stop_ends_when_more_is_not_worth_it() -> None:
@@ -105,28 +114,54 @@ def test_the_adaptive_stop_ends_when_more_is_not_worth_it() -> None:
 
 
 def test_nothing_related_means_nothing_is_picked() -> None:
-    kernel = lexical_kernel(["alpha beta", "gamma delta"], "entirely other words")
+    kernel = lexical_kernel(["alpha beta", "gamma delta"], ["entirely other words"])
     selection = select("sift", kernel, limit=5, noise=0.1)
     assert selection.picks == ()
     assert selection.sigma_0 == selection.sigma_n == selection.sigma_inf == 1.0
 
 
 def test_no_candidates_and_no_words_are_answered_with_full_uncertainty() -> None:
-    assert select("sift", lexical_kernel([], "anything"), limit=5, noise=0.1).irreducible == 1.0
-    assert select("nn", lexical_kernel(["1 2 3"], "4 5"), limit=0, noise=0.1).variances == (1.0,)
+    assert select("sift", lexical_kernel([], ["anything"]), limit=5, noise=0.1).irreducible == 1.0
+    assert select("nn", lexical_kernel(["1 2 3"], ["4 5"]), limit=0, noise=0.1).variances == (1.0,)
 
 
 @given(st.lists(st.text(max_size=60), max_size=12), st.text(max_size=60))
 def test_the_lexical_kernel_is_positive_semi_definite(texts: list[str], prompt: str) -> None:
-    kernel = lexical_kernel(texts, prompt)
+    kernel = lexical_kernel(texts, [prompt])
     assert not len(kernel) or np.linalg.eigvalsh(kernel.among)[0] > -1e-9
-    assert (kernel.to_prompt >= 0).all()
+    assert (kernel.to_prompts >= 0).all()
 
 
 def test_a_kernel_of_the_wrong_shape_or_with_nan_is_refused() -> None:
     with pytest.raises(ValueError, match="2 candidates"):
-        Kernel(np.eye(3), np.zeros(2), 1.0)
+        Kernel(np.eye(3), np.zeros((2, 1)), np.ones(1))
     with pytest.raises(ValueError, match="finite"):
-        Kernel(np.eye(1), np.array([np.nan]), 1.0)
+        Kernel(np.eye(1), np.array([[np.nan]]), np.ones(1))
     with pytest.raises(ValueError, match="positive"):
-        Posterior(Kernel(np.eye(1), np.ones(1), 1.0), noise=0.0)
+        Posterior(Kernel(np.eye(1), np.ones((1, 1)), np.ones(1)), noise=0.0)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 20), noises)
+def test_several_prompts_are_judged_by_the_mean_of_their_variances(seed: int, count: int, noise: float) -> None:
+    rows = np.random.default_rng(seed).normal(size=(count + 3, 8))
+    both = from_vectors(rows[3:], rows[:3])
+    picks = list(select("sift", both, limit=6, noise=noise).picks)
+    alone = [direct_variance(from_vectors(rows[3:], rows[p : p + 1]), picks, noise) for p in range(3)]
+    assert direct_variance(both, picks, noise) == pytest.approx(float(np.mean(alone)), abs=1e-8)
+    assert select("sift", both, limit=6, noise=noise).variances[-1] == pytest.approx(float(np.mean(alone)), abs=1e-8)
+
+
+@given(kernels, noises, st.integers(1, 5))
+def test_distinct_counts_no_repeats(kernel: Kernel, noise: float, distinct: int) -> None:
+    chosen = select("sift", kernel, limit=40, noise=noise, distinct=distinct)
+    assert len(chosen.distinct()) == min(distinct, len(select("sift", kernel, limit=40, noise=noise).distinct()))
+
+
+@given(st.integers(0, 1_000), st.floats(0, 1))
+def test_a_blend_of_kernels_is_positive_semi_definite(seed: int, share: float) -> None:
+    vectors = np.random.default_rng(seed).normal(size=(12, 6)).astype(np.float32)
+    texts = [f"read file {number} of {seed}" for number in range(10)]
+    kernel = blend(lexical_kernel(texts, ["read", "file"]), dense_kernel(vectors[:10], vectors[10:]), share)
+    assert np.linalg.eigvalsh(kernel.among)[0] > -1e-9
+    assert kernel.to_prompts.shape == (10, 2)
+    assert (kernel.to_prompts >= 0).all()

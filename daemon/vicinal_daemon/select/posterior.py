@@ -14,10 +14,10 @@ class Posterior:
     Hübotter et al., "Efficiently Learning at Test-Time: Active Fine-Tuning of LLMs", eq. 4. With
     c = k_n(., x*), V = k_n(., .) over the K candidates and d = V_jj + lambda', observing candidate j does
     sigma^2 -= c_j^2 / d;  c -= V[:, j] c_j / d;  V -= V[:, j] V[:, j]^T / d.
-    Each step costs O(K^2); the same candidate may be observed many times.
+    Each step costs O(K^2); the same candidate may be observed many times. Of several prompts the mean variance counts.
 
     Args:
-        kernel: K candidates and one prompt.
+        kernel: K candidates and m prompts.
         noise: lambda' > 0, the regulariser over the kernel's scale. Large: repeat the nearest neighbour.
     """
 
@@ -26,37 +26,43 @@ class Posterior:
             raise ValueError(f"noise (lambda') must be positive, not {noise}")
         self._noise = noise
         self._covariance = kernel.among.copy()
-        self._to_prompt = kernel.to_prompt.copy()
-        self.variance = kernel.prompt
+        self._to_prompts = kernel.to_prompts.copy()
+        self._variances = kernel.prompts.copy()
+
+    @property
+    def variance(self) -> float:
+        """sigma_n^2, the mean over the prompts."""
+        return float(self._variances.mean())
 
     def gains(self) -> Matrix:
-        """(K,): by how much one more observation of each candidate would reduce the variance at the prompt."""
-        gains: Matrix = np.square(self._to_prompt) / (np.diagonal(self._covariance) + self._noise)
+        """(K,): by how much one more observation of each candidate would reduce the variance."""
+        gains: Matrix = np.square(self._to_prompts).mean(axis=1) / (np.diagonal(self._covariance) + self._noise)
         return gains
 
     def observe(self, candidate: int) -> float:
-        """Condition on `candidate`; returns the new variance sigma_n^2 >= 0 at the prompt."""
+        """Condition on `candidate`; returns the new variance sigma_n^2 >= 0."""
         column = self._covariance[:, candidate].copy()
         denominator = column[candidate] + self._noise
-        share = self._to_prompt[candidate] / denominator
+        shares = self._to_prompts[candidate] / denominator
         # Rounding may take an exactly explained prompt a hair below zero.
-        self.variance = max(0.0, self.variance - self._to_prompt[candidate] * share)
-        self._to_prompt -= column * share
+        self._variances = np.maximum(0.0, self._variances - self._to_prompts[candidate] * shares)
+        self._to_prompts = self._to_prompts - np.outer(column, shares)
         self._covariance -= np.outer(column, column / denominator)
         return self.variance
 
 
 def irreducible_variance(kernel: Kernel) -> float:
-    """sigma_inf^2: what stays unknown when every candidate has been observed without end.
+    """sigma_inf^2: what stays unknown when every candidate has been observed without end; the mean over the prompts.
 
     The prompt's squared distance to the span of the candidates, k(x*,x*) - k^T K^+ k. Directions of K with
     an eigenvalue below 1e-9 of the largest are noise of the arithmetic and are left out.
     """
     if len(kernel) == 0:
-        return kernel.prompt
+        return float(kernel.prompts.mean())
     values, vectors = np.linalg.eigh(kernel.among)
     kept = values > max(values[-1], 0.0) * 1e-9
     if not kept.any():
-        return kernel.prompt
-    projected = vectors[:, kept].T @ kernel.to_prompt
-    return float(max(0.0, kernel.prompt - np.sum(np.square(projected) / values[kept])))
+        return float(kernel.prompts.mean())
+    projected = vectors[:, kept].T @ kernel.to_prompts
+    explained = np.sum(np.square(projected) / values[kept, None], axis=0)
+    return float(np.maximum(0.0, kernel.prompts - explained).mean())

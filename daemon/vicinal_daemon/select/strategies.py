@@ -56,20 +56,29 @@ class Selection:
         return tuple(dict.fromkeys(self.picks))
 
 
-def select(strategy: Strategy, kernel: Kernel, *, limit: int, noise: float, adaptive_stop: float = 0.0) -> Selection:
+def select(
+    strategy: Strategy,
+    kernel: Kernel,
+    *,
+    limit: int,
+    noise: float,
+    adaptive_stop: float = 0.0,
+    distinct: int | None = None,
+) -> Selection:
     """Choose up to `limit` candidates.
 
     Args:
         strategy: `sift` minimises the posterior variance greedily, with repeats; `nn` takes the nearest
             neighbours, each once; `none` takes nothing.
-        kernel: K candidates and one prompt.
+        kernel: K candidates and m prompts.
         limit: most picks.
         noise: lambda' of the posterior.
         adaptive_stop: alpha; stop once sigma_n > 1 / (alpha n), that is when more data is no longer worth
             the compute (Hübotter et al., section 5). 0 switches it off.
+        distinct: stop before a candidate more than this many would be picked; repeats do not count.
     """
     posterior = Posterior(kernel, noise)
-    nearest = np.argsort(-kernel.to_prompt, kind="stable")
+    nearest = np.argsort(-kernel.to_prompts.mean(axis=1), kind="stable")
     picks: list[int] = []
     variances = [posterior.variance]
     most = {"sift": limit, "nn": min(limit, len(kernel)), "none": 0}[strategy] if len(kernel) else 0
@@ -81,6 +90,8 @@ def select(strategy: Strategy, kernel: Kernel, *, limit: int, noise: float, adap
                 break  # nothing left is related to the prompt
         else:
             pick = int(nearest[len(picks)])
+        if distinct is not None and pick not in picks and len(set(picks)) >= distinct:
+            break
         picks.append(pick)
         variances.append(posterior.observe(pick))
         if adaptive_stop > 0 and math.sqrt(variances[-1]) > 1 / (adaptive_stop * len(picks)):

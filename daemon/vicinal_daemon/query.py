@@ -1,0 +1,122 @@
+"""The pipeline of a question about the repository: candidates -> select -> evidence.
+
+Owns how the rooms are joined for a query. It does not know the terminal; what a model makes of the evidence is
+`answer`'s matter.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+from vicinal_daemon import protocol
+from vicinal_daemon.config import Settings
+from vicinal_daemon.select import Kernel, blend, dense_kernel, lexical_kernel, select
+from vicinal_indexer.index import RepositoryIndex
+from vicinal_indexer.terms import subwords
+from vicinal_indexer.types import Candidate, Filter, FloatArray
+
+LEXICAL_SHARE = 0.6
+"""Of the kernel of a question: the rest is the cosine of embeddings (benchmarks/RESULTS.md: two-part questions)."""
+
+NOISE = 1.0
+"""lambda' for questions: a chunk is read, not learned by heart."""
+
+MOST_REPEATS = 4
+"""SIFT may find one chunk worth reading several times; it is shown once, with the sum of its shares."""
+
+THIN = 0.25
+"""Evidence that explains less of the variance at the question is called thin."""
+
+
+_JOINT = re.compile(r"\b(?:and|but|while|versus|as well as)\b|[,;?.](?:\s|$)", re.IGNORECASE)
+_PART_WORDS = 2
+
+
+def parts_of(question: str) -> list[str]:
+    """The clauses of a question, each a prompt of its own; of code or a plain question the whole.
+
+    >>> parts_of("how are timeouts configured and where are retries logged")
+    ['how are timeouts configured', 'where are retries logged']
+    """
+    if "\n" in question:
+        return [question]
+    parts = [part.strip() for part in _JOINT.split(question)]
+    told = [part for part in parts if len(telling_words(part)) >= _PART_WORDS]
+    return told if len(told) > 1 else [question]
+
+
+def telling_words(text: str) -> list[str]:
+    """The subwords that are not mere grammar."""
+    return [word for word in subwords(text) if word not in ENGLISH_STOP_WORDS]
+
+
+def question_kernel(found: Sequence[Candidate], prompts: Sequence[str], vectors: FloatArray) -> Kernel:
+    """How alike the parts of a question and the candidates are, by shared words and by embeddings.
+
+    Args:
+        vectors: (m, d), the embeddings of the m prompts.
+    """
+    texts = [f"{c.chunk.path}\n{c.chunk.symbol}\n{c.chunk.header}\n{c.chunk.text}" for c in found]
+    lexical = lexical_kernel(texts, [" ".join(telling_words(prompt)) for prompt in prompts])
+    if not found:
+        return lexical
+    return blend(lexical, dense_kernel(np.stack([c.vector for c in found]), vectors), LEXICAL_SHARE)
+
+
+def query(
+    text: str,
+    index: RepositoryIndex,
+    settings: Settings,
+    *,
+    count: int,
+    strategy: Literal["sift", "nn"],
+    wanted: Filter,
+) -> protocol.Findings:
+    """The `count` chunks that tell most about `text`, each once, most telling first.
+
+    Raises:
+        VicinalError: the index cannot be read.
+    """
+    found = index.search(text, limit=settings.index.candidates, wanted=wanted)
+    # Nearest neighbours of several prompts are not a thing: the rival gets the question as it is.
+    prompts = parts_of(text) if strategy == "sift" else [text]
+    kernel = question_kernel(found, prompts, index.embed(prompts))
+    chosen = select(strategy, kernel, limit=count * MOST_REPEATS, noise=NOISE, distinct=count)
+    shares: defaultdict[int, float] = defaultdict(float)
+    for pick, share in zip(chosen.picks, chosen.shares, strict=True):
+        shares[pick] += share
+    known = {word for c in found for word in subwords(f"{c.chunk.path} {c.chunk.symbol} {c.chunk.text}")}
+    explained = 1 - chosen.variances[-1] / chosen.variances[0]
+    return protocol.Findings(
+        repository=str(index.root),
+        question=text,
+        strategy=strategy,
+        findings=[
+            protocol.Finding(
+                path=found[pick].chunk.path,
+                start_line=found[pick].chunk.start_line,
+                end_line=found[pick].chunk.end_line,
+                language=found[pick].chunk.language,
+                symbol=found[pick].chunk.symbol,
+                header=found[pick].chunk.header,
+                text=found[pick].chunk.text,
+                share=min(1.0, shares[pick]),
+                similarity=float(np.clip(kernel.to_prompts[pick].max(), 0.0, 1.0)),
+            )
+            for pick in chosen.distinct()
+        ],
+        candidates=len(found),
+        sigma_0=chosen.sigma_0,
+        sigma_n=chosen.sigma_n,
+        sigma_inf=chosen.sigma_inf,
+        explained=min(1.0, max(0.0, explained)),
+        coverable=min(1.0, max(0.0, 1 - chosen.irreducible / chosen.variances[0])),
+        thin=explained < THIN,
+        parts=prompts,
+        unknown_words=sorted(set(telling_words(text)) - known),
+        answer=None,
+    )
