@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from typer.exceptions import TyperException
 
-from vicinal_daemon.cli import complete, config, demo, doctor, index, models
+from vicinal_daemon.cli import complete, config, demo, doctor, index, models, query
 from vicinal_indexer import __version__
 from vicinal_indexer.errors import VicinalError
 
@@ -28,7 +28,7 @@ app = typer.Typer(
     help="Complete code with a small local model that first studies the neighbourhood of your cursor.",
     epilog="Exit codes: 0 done, 1 failed, 2 the request cannot be right, 3 the index, 4 the model, 130 interrupted.",
 )
-for module in (complete, demo, index, models, config, doctor):
+for module in (complete, query, index, demo, models, config, doctor):
     module.register(app)
 
 

@@ -20,6 +20,7 @@ from rich.progress import (
 from vicinal_daemon.complete import OnStage
 
 _NAMES = {
+    "wait": "waiting for the vicinal that is indexing",
     "scan": "looking at files",
     "index": "indexing files",
     "optimize": "compacting the index",
@@ -28,6 +29,7 @@ _NAMES = {
     "base": "completing without adaptation",
     "tune": "studying the picks",
     "generate": "completing",
+    "answer": "writing an answer",
     "places": "places",
     "download": "downloading",
     "verify": "verifying",

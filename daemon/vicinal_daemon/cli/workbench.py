@@ -15,15 +15,46 @@ from vicinal_daemon.errors import ModelUnusable
 from vicinal_daemon.generate.engine import Engine
 from vicinal_daemon.generate.llama_engine import LlamaEngine
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
-from vicinal_daemon.models import ModelFiles, resolve
+from vicinal_daemon.models import ModelFiles, resolve, resolve_encoder
+from vicinal_daemon.models.layout import HubId, parse_model
+from vicinal_indexer.embed import Embedder, StaticEmbedder
 from vicinal_indexer.errors import InputError
-from vicinal_indexer.index import RepositoryIndex
-from vicinal_indexer.types import Progress, SyncReport
+from vicinal_indexer.index import OnProgress, RepositoryIndex
+from vicinal_indexer.types import SyncReport
+
+DEFAULT_EMBEDDER = "static"
 
 
 def load_settings(repository: Path | None, flags: Mapping[str, object]) -> Settings:
     """Settings of this user, repository and environment, with the flags that are not None."""
     return config.load(repository, flags)
+
+
+def open_embedder(settings: Settings) -> Embedder:
+    """The embedder that the settings name.
+
+    Raises:
+        ModelError: it is not on this machine.
+        IndexingError: it cannot be loaded.
+    """
+    name = settings.index.embedder
+    if name == DEFAULT_EMBEDDER:
+        return StaticEmbedder()
+    from vicinal_indexer.embed.encoder import SentenceEmbedder
+
+    if isinstance(parse_model(name), HubId):
+        return SentenceEmbedder(name)
+    return SentenceEmbedder(resolve_encoder(name, settings.model.cache_dir))
+
+
+def open_index(root: Path, settings: Settings) -> RepositoryIndex:
+    """The repository's index, not yet brought up to date."""
+    return RepositoryIndex.open(root, settings.index.data_dir, open_embedder(settings))
+
+
+def shown_by(on_stage: OnStage) -> OnProgress:
+    """The indexer's progress, drawn by `on_stage`."""
+    return lambda progress: on_stage(progress.stage, progress.done, progress.total)
 
 
 @dataclass(frozen=True)
@@ -46,16 +77,13 @@ def open_workbench(root: Path, settings: Settings, watch: Stopwatch, on_stage: O
     """
     files = resolve(settings.model.name, settings.model.cache_dir)
 
-    def on_progress(progress: Progress) -> None:
-        on_stage(progress.stage, progress.done, progress.total)
-
-    with RepositoryIndex.open(root, settings.index.data_dir) as index:
+    with open_index(root, settings) as index:
         with watch.stage("index"):
-            report = index.sync(on_progress)
+            report = index.sync(shown_by(on_stage))
         if report.chunks == 0:
             raise InputError(
                 f"nothing in {root} can be indexed",
-                hint="is this the right folder? `vicinal index --skipped` lists what was left out, and why",
+                hint="is this the right folder? `vicinal status --skipped` lists what was left out, and why",
             )
         on_stage("load", 0, 0)
         with watch.stage("load"):

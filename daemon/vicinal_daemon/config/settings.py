@@ -70,6 +70,14 @@ class IndexSettings(_Section):
         description="The folder for indexes and adapters. It may be deleted at any time; it is rebuilt.",
         json_schema_extra={**_NOT_FROM_REPO, "shown_default": "the platform's data folder"},
     )
+    embedder: str = Field(
+        default="static",
+        min_length=1,
+        description="What turns code into vectors: static (word vectors that come with vicinal), minilm, a hub id of a "
+        "sentence-transformers model in the hub's cache, or the path of its folder; all but static need "
+        "vicinal[encoders].",
+        json_schema_extra=_NOT_FROM_REPO,
+    )
     candidates: int = Field(
         default=200,
         ge=1,

@@ -5,6 +5,7 @@ torch; it does not know what runs the model.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -61,6 +62,23 @@ class Codec:
     def offsets(self, text: str) -> Sequence[tuple[int, int]]:
         """[start, end) in characters of each token of `text`."""
         return self.encode(text)[1]
+
+    def chat(self, system: str, user: str) -> str:
+        """The text that a model for conversations expects, up to where it answers; plain text for other models.
+
+        Marks that occur in the messages are taken out: code under study must not be able to end its own message.
+        """
+        marks = re.compile("|".join(map(re.escape, self._marks)) or r"(?!)")
+        system, user = marks.sub("", system), marks.sub("", user)
+        if not self._tokenizer.chat_template:
+            return f"{system}\n\n{user}\n\nAnswer:"
+        messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
+        text: str = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        return text
+
+    @property
+    def _marks(self) -> list[str]:
+        return [str(token) for token in self._tokenizer.added_tokens_decoder.values() if str(token).strip()]
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
