@@ -19,10 +19,11 @@ from rich.console import Console
 from vicinal_daemon.cli.demo import find_package
 from vicinal_daemon.cli.progress import stages
 from vicinal_daemon.cli.workbench import load_settings, open_workbench
-from vicinal_daemon.complete import Stopwatch, tunable
+from vicinal_daemon.complete import tunable
 from vicinal_daemon.evaluate.measure import Measurement, measure_place
 from vicinal_daemon.evaluate.places import sample_places
 from vicinal_daemon.evaluate.report import markdown_pairs, markdown_table
+from vicinal_daemon.stages import Stopwatch
 from vicinal_indexer.errors import VicinalError
 
 PAIRS = (

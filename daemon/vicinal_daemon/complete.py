@@ -4,11 +4,10 @@ Owns how the rooms are joined, and nothing else: each stage is a function of its
 shared with `evaluate`. It does not know the command line, nor where settings came from.
 """
 
-import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from vicinal_daemon import protocol
 from vicinal_daemon.config import Settings
@@ -19,6 +18,7 @@ from vicinal_daemon.generate.prompt import Prompt, build_prompt, headed, last_to
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.select import Selection, lexical_kernel, select
 from vicinal_daemon.select.strategies import Strategy
+from vicinal_daemon.stages import OnStage, Stopwatch, silent
 from vicinal_daemon.target import Target
 from vicinal_daemon.tune.lora import Adapter, applied
 from vicinal_daemon.tune.tuner import OnStep, Tuned, TuningSettings, tune
@@ -29,13 +29,6 @@ from vicinal_indexer.types import Chunk, Region
 
 QUERY_LINES = 16
 """How many lines before the cursor ask the question (chosen on rich and peft: benchmarks/RESULTS.md)."""
-
-OnStage = Callable[[str, int, int], None]
-"""Called with (stage, done, total); total 0 where it is not known."""
-
-
-def silent(stage: str, done: int, total: int) -> None:
-    """An `OnStage` that shows nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,22 +49,6 @@ class Choice:
     def snippets(self, count: int) -> list[Chunk]:
         """The first `count` distinct picks, for the prompt."""
         return [self.chunks[pick] for pick in self.selection.distinct()[:count]]
-
-
-@dataclass
-class Stopwatch:
-    """Wall-clock seconds by stage."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Add the time of the block to `name`."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
 
 
 def find_candidates(index: RepositoryIndex, engine: Engine, target: Target, settings: Settings) -> list[Chunk]:

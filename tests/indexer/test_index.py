@@ -1,10 +1,6 @@
 """The index as a whole: only what changed is touched, and damage of any kind is survived."""
 
 import os
-import random
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -161,36 +157,3 @@ def test_errors(root: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreUnavailable):
         RepositoryIndex.open(root, tmp_path / "file")
-
-
-CHILD = """
-import sys
-from pathlib import Path
-from vicinal_indexer import index
-index.BATCH_CHUNKS = 2
-with index.RepositoryIndex.open(Path(sys.argv[1]), Path(sys.argv[2])) as opened:
-    opened.sync(lambda progress: print(progress.stage, flush=True))
-"""
-
-
-def kill_during_sync(root: Path, data: Path, lines: int) -> bool:
-    """Kill a child that syncs once it has printed `lines` lines; whether it was still at it."""
-    command = [sys.executable, "-c", CHILD, str(root), str(data)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
-        assert child.stdout is not None
-        for _ in range(lines):
-            child.stdout.readline()
-        child.kill()
-    return child.returncode == -signal.SIGKILL
-
-
-def test_killed_at_any_point(root: Path, tmp_path: Path) -> None:
-    chance = random.Random(0)  # noqa: S311 - not a secret
-    first = [kill_during_sync(root, tmp_path / f"data{trial}", chance.randrange(1, 16)) for trial in range(8)]
-    for number in range(12):
-        write(root / "pkg" / f"m{number}.py", f"def read_{number}(file):\n    return parse(value)\n")
-    expected = fresh(root, tmp_path / "whole")
-    second = [kill_during_sync(root, tmp_path / f"data{trial}", chance.randrange(1, 16)) for trial in range(8)]
-    assert sum(first) + sum(second) >= 15
-    for trial in range(8):
-        assert fresh(root, tmp_path / f"data{trial}") == expected

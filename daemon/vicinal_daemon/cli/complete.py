@@ -37,11 +37,12 @@ def complete(
     as_json: Annotated[bool, typer.Option("--json", help="Print docs/answer.schema.json's shape.")] = False,
 ) -> None:
     """Complete a place in a file, after studying the code of the repository that tells most about it."""
+    from vicinal_daemon.cli.indexes import load_settings
     from vicinal_daemon.cli.progress import stages
     from vicinal_daemon.cli.show import show_answer
-    from vicinal_daemon.cli.workbench import load_settings, open_workbench
-    from vicinal_daemon.complete import Stopwatch
+    from vicinal_daemon.cli.workbench import open_workbench
     from vicinal_daemon.complete import complete as run
+    from vicinal_daemon.stages import Stopwatch
     from vicinal_daemon.target import find_repository, parse_location, read_target
 
     location = parse_location(place)

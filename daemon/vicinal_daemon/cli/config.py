@@ -33,7 +33,7 @@ def config(
     from rich.console import Console
     from rich.table import Table
 
-    from vicinal_daemon.cli.workbench import load_settings
+    from vicinal_daemon.cli.indexes import load_settings
     from vicinal_daemon.config import settings_table, user_config_file
 
     settings = load_settings(repo, {})

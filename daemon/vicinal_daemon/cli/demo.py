@@ -30,11 +30,13 @@ def demo(
     """Hide a line of real code, let the model complete it before and after it has studied the repository."""
     from rich.console import Console
 
+    from vicinal_daemon.cli.indexes import load_settings
     from vicinal_daemon.cli.progress import stages
     from vicinal_daemon.cli.show import show_trial, show_trials
-    from vicinal_daemon.cli.workbench import load_settings, open_workbench
-    from vicinal_daemon.complete import Stopwatch, tunable
+    from vicinal_daemon.cli.workbench import open_workbench
+    from vicinal_daemon.complete import tunable
     from vicinal_daemon.evaluate.trial import run_trial, trial_places
+    from vicinal_daemon.stages import Stopwatch
 
     root = find_package(package)
     settings = load_settings(None, {"seed": seed})

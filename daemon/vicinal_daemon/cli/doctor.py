@@ -23,7 +23,7 @@ def doctor(
     from rich.console import Console
     from rich.markup import escape
 
-    from vicinal_daemon.cli.workbench import load_settings
+    from vicinal_daemon.cli.indexes import load_settings
     from vicinal_daemon.doctor import check_all
 
     checks = check_all(load_settings(repo, {}))

@@ -58,10 +58,10 @@ def index(
     as_json: AsJson = False,
 ) -> None:
     """Index a repository. Other commands do this by themselves; run it ahead to have it done, or watch."""
+    from vicinal_daemon.cli.indexes import load_settings, open_index, repository_or_here, shown_by
     from vicinal_daemon.cli.progress import stages
-    from vicinal_daemon.cli.workbench import load_settings, open_index, shown_by
 
-    root = _root(repo)
+    root = repository_or_here(repo)
     settings = load_settings(root, {})
     with open_index(root, settings) as opened:
         with stages() as on_stage:
@@ -81,10 +81,10 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Say what the index of a repository holds, what it leaves out and why. Indexes nothing."""
+    from vicinal_daemon.cli.indexes import load_settings, open_index, repository_or_here
     from vicinal_daemon.cli.progress import stages
-    from vicinal_daemon.cli.workbench import load_settings, open_index
 
-    root = _root(repo)
+    root = repository_or_here(repo)
     settings = load_settings(root, {})
     with stages() as on_stage, open_index(root, settings) as opened:
         on_stage("scan", 0, 0)
@@ -109,7 +109,7 @@ def status(
 
 def pause() -> None:
     """Let everything that keeps an index fresh rest, until `vicinal resume`."""
-    from vicinal_daemon.cli.workbench import load_settings
+    from vicinal_daemon.cli.indexes import load_settings
     from vicinal_indexer.errors import StoreUnavailable
 
     flag = _pause_file(load_settings(None, {}))
@@ -123,17 +123,11 @@ def pause() -> None:
 
 def resume() -> None:
     """Let it go on."""
-    from vicinal_daemon.cli.workbench import load_settings
+    from vicinal_daemon.cli.indexes import load_settings
 
     flag = _pause_file(load_settings(None, {}))
     typer.echo("resumed" if flag.exists() else "nothing was paused")
     flag.unlink(missing_ok=True)
-
-
-def _root(repo: Path | None) -> Path:
-    from vicinal_daemon.target import find_repository
-
-    return repo if repo is not None else find_repository(Path.cwd() / "here")
 
 
 def _pause_file(settings: "Settings") -> Path:

@@ -40,7 +40,7 @@ def list_(as_json: AsJson = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from vicinal_daemon.cli.workbench import load_settings
+    from vicinal_daemon.cli.indexes import load_settings
     from vicinal_daemon.models import ENCODERS, KNOWN, list_models
 
     settings = load_settings(None, {})
@@ -80,8 +80,8 @@ def pull(
     force: Annotated[bool, typer.Option("--force", help="Fetch it anew even if it is here.")] = False,
 ) -> None:
     """Fetch a model, check it, unpack it. The only command that uses the network."""
+    from vicinal_daemon.cli.indexes import load_settings
     from vicinal_daemon.cli.progress import stages
-    from vicinal_daemon.cli.workbench import load_settings
     from vicinal_daemon.models import pull as fetch
     from vicinal_daemon.models import pull_again
 
@@ -95,8 +95,8 @@ def verify(
     name: Annotated[str | None, typer.Argument(help="Default: the model in use.")] = None,
 ) -> None:
     """Check every byte of a model against the checksums taken when it was fetched."""
+    from vicinal_daemon.cli.indexes import load_settings
     from vicinal_daemon.cli.progress import stages
-    from vicinal_daemon.cli.workbench import load_settings
     from vicinal_daemon.models import verify as check
 
     settings = load_settings(None, {})
@@ -111,7 +111,7 @@ def path(
     as_json: AsJson = False,
 ) -> None:
     """Print the folder that torch loads; with --json, the GGUF file and the origin too."""
-    from vicinal_daemon.cli.workbench import load_settings
+    from vicinal_daemon.cli.indexes import load_settings
     from vicinal_daemon.models import resolve
 
     settings = load_settings(None, {})

@@ -17,7 +17,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from vicinal_daemon.complete import OnStage
+from vicinal_daemon.stages import OnStage
 
 _NAMES = {
     "wait": "waiting for the vicinal that is indexing",

@@ -47,13 +47,11 @@ def query(
     as_json: Annotated[bool, typer.Option("--json", help="Print docs/findings.schema.json's shape.")] = False,
 ) -> None:
     """Find the code that tells most about a question, without saying the same thing twice."""
-    from vicinal_daemon.answer import write_answer
+    from vicinal_daemon.cli.indexes import load_settings, open_index, repository_or_here, shown_by
     from vicinal_daemon.cli.progress import stages
-    from vicinal_daemon.cli.workbench import load_settings, open_engine, open_index, shown_by
-    from vicinal_daemon.complete import Stopwatch
     from vicinal_daemon.models import resolve
     from vicinal_daemon.query import query as run
-    from vicinal_daemon.target import find_repository
+    from vicinal_daemon.stages import Stopwatch
     from vicinal_indexer.errors import InputError
     from vicinal_indexer.languages import MAPPED
     from vicinal_indexer.types import Filter
@@ -66,7 +64,7 @@ def query(
     unknown = sorted(set(languages or ()) - MAPPED)
     if unknown:
         raise InputError(f"no file is ever {', '.join(unknown)}", hint=f"known: {', '.join(sorted(MAPPED))}")
-    root = repo if repo is not None else find_repository(Path.cwd() / "here")
+    root = repository_or_here(repo)
     settings = load_settings(root, {})
     files = resolve(settings.model.name, settings.model.cache_dir) if answer else None  # fail before the work
     watch = Stopwatch()
@@ -85,6 +83,9 @@ def query(
                 wanted=Filter(tuple(languages or ()), tuple(paths or ())),
             )
         if files is not None and findings.findings:
+            from vicinal_daemon.answer import write_answer
+            from vicinal_daemon.cli.workbench import open_engine
+
             on_stage("load", 0, 0)
             with watch.stage("load"):
                 engine = open_engine(files, settings)

@@ -1,60 +1,24 @@
-"""What the commands that run the model have in common: settings, an index that is up to date, an engine.
+"""What the commands that run the model have in common: an index that is up to date, and an engine.
 
 Owns the order in which they are opened, so that each failure comes before the slow work behind it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from vicinal_daemon import config
-from vicinal_daemon.complete import OnStage, Stopwatch
+from vicinal_daemon.cli.indexes import open_index, shown_by
 from vicinal_daemon.config import Settings
 from vicinal_daemon.errors import ModelUnusable
 from vicinal_daemon.generate.engine import Engine
 from vicinal_daemon.generate.llama_engine import LlamaEngine
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
-from vicinal_daemon.models import ModelFiles, resolve, resolve_encoder
-from vicinal_daemon.models.layout import HubId, parse_model
-from vicinal_indexer.embed import Embedder, StaticEmbedder
+from vicinal_daemon.models import ModelFiles, resolve
+from vicinal_daemon.stages import OnStage, Stopwatch
 from vicinal_indexer.errors import InputError
-from vicinal_indexer.index import OnProgress, RepositoryIndex
+from vicinal_indexer.index import RepositoryIndex
 from vicinal_indexer.types import SyncReport
-
-DEFAULT_EMBEDDER = "static"
-
-
-def load_settings(repository: Path | None, flags: Mapping[str, object]) -> Settings:
-    """Settings of this user, repository and environment, with the flags that are not None."""
-    return config.load(repository, flags)
-
-
-def open_embedder(settings: Settings) -> Embedder:
-    """The embedder that the settings name.
-
-    Raises:
-        ModelError: it is not on this machine.
-        IndexingError: it cannot be loaded.
-    """
-    name = settings.index.embedder
-    if name == DEFAULT_EMBEDDER:
-        return StaticEmbedder()
-    from vicinal_indexer.embed.encoder import SentenceEmbedder
-
-    if isinstance(parse_model(name), HubId):
-        return SentenceEmbedder(name)
-    return SentenceEmbedder(resolve_encoder(name, settings.model.cache_dir))
-
-
-def open_index(root: Path, settings: Settings) -> RepositoryIndex:
-    """The repository's index, not yet brought up to date."""
-    return RepositoryIndex.open(root, settings.index.data_dir, open_embedder(settings))
-
-
-def shown_by(on_stage: OnStage) -> OnProgress:
-    """The indexer's progress, drawn by `on_stage`."""
-    return lambda progress: on_stage(progress.stage, progress.done, progress.total)
 
 
 @dataclass(frozen=True)
