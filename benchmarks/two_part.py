@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("--set", default="test", choices=["dev", "test", "both"])
     parser.add_argument("--first", type=int, default=FIRST, help="how many results are looked at")
     parser.add_argument("--list", action="store_true", help="print what each question got")
+    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
     chosen = parser.parse_args()
     questions = [q for q in json.loads(QUESTIONS.read_text()) if chosen.set in ("both", q["set"])]
     settings = config.load(None, {}, {}, None)
@@ -70,6 +71,9 @@ def main() -> None:
                     if chosen.list:
                         print(f"{name:16} sift {hits['sift']} nn {hits['nn']}  {q['question']}")
     total = len(questions)
+    if chosen.json:
+        print(json.dumps({"questions": total, "both": both, "parts": parts, "better": better, "worse": worse}))
+        return
     print(
         f"\n| first {chosen.first} of {total} two-part questions ({chosen.set}) | both parts covered | parts covered |"
     )

@@ -29,6 +29,7 @@ from vicinal_indexer.search import find_candidates
 from vicinal_indexer.store import Store, StoreKey
 from vicinal_indexer.types import (
     Candidate,
+    FileStat,
     Filter,
     FloatArray,
     IndexStatus,
@@ -324,7 +325,7 @@ class RepositoryIndex:
             SCHEMA_VERSION,
             self._embedder.name,
             _all_skips(skipped, rows),
-            len(todo.add) + len(todo.replace) + len(todo.drop),
+            len(todo.add) + sum(not _is_racy(rows[stat.path], stat) for stat in todo.replace) + len(todo.drop),
             self._is_held(),
         )
 
@@ -349,6 +350,11 @@ class RepositoryIndex:
 
 def _is_in(path: str, scope: Sequence[str]) -> bool:
     return any(not part or path == part or path.startswith(f"{part}/") for part in scope)
+
+
+def _is_racy(row: FileRow, stat: FileStat) -> bool:
+    """Whether a file is only read again because it was so new when it was read (`batch.RACY_NS`)."""
+    return row.mtime_ns == -1 and row.size == stat.size
 
 
 def _all_skips(skipped: Sequence[Skipped], rows: dict[str, FileRow]) -> tuple[Skipped, ...]:

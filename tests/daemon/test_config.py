@@ -142,7 +142,9 @@ def test_a_repository_chooses_neither_models_nor_folders(tmp_path: Path, row: co
 
 def test_every_path_and_every_model_setting_is_closed_to_repositories() -> None:
     closed = {row.key for row in config.settings_table() if not row.from_repo}
-    sensitive = {row.key for row in config.settings_table() if row.key.startswith("model.") or row.type == "path"}
+    sensitive = {row.key for row in config.settings_table() if row.key.startswith("model.") or row.type == "path"} | {
+        "index.embedder"
+    }
     assert closed == sensitive
 
 

@@ -43,6 +43,9 @@ def query(
         list[str] | None, typer.Option("--path", help="Only paths that match this glob; repeatable.")
     ] = None,
     answer: Annotated[bool, typer.Option("--answer", help="Write a short answer from the findings.")] = False,
+    model: Annotated[
+        str | None, typer.Option(help="Writes the answer: a name, a hub id, a folder or GGUF file.")
+    ] = None,
     fresh: Annotated[bool, typer.Option("--sync/--no-sync", help="Take in changed files first.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print docs/findings.schema.json's shape.")] = False,
 ) -> None:
@@ -65,7 +68,7 @@ def query(
     if unknown:
         raise InputError(f"no file is ever {', '.join(unknown)}", hint=f"known: {', '.join(sorted(MAPPED))}")
     root = repository_or_here(repo)
-    settings = load_settings(root, {})
+    settings = load_settings(root, {"model.name": model})
     files = resolve(settings.model.name, settings.model.cache_dir) if answer else None  # fail before the work
     watch = Stopwatch()
     with stages() as on_stage, open_index(root, settings) as index:
