@@ -103,7 +103,7 @@ def walk(root: Path, scope: Iterable[str] = ("",)) -> tuple[list[FileStat], list
                     pending.append(_Folder(folder.path / entry.name, f"{path}/", here, None))
                 elif barrier.reason is SkipReason.VENDORED:
                     skipped.append(barrier)
-            elif not here.ignores(top_prefix + path):
+            elif entry.name != ".git" and not here.ignores(top_prefix + path):  # a submodule's .git is a file
                 outcome = _look_at(entry, path, real_root)
                 if isinstance(outcome, FileStat):
                     found.append(outcome)

@@ -7,6 +7,7 @@ Any number of processes may have an index open and search it. One at a time writ
 that wants a sync while another one holds the lock asks that one by a cookie, and waits for the answer or the lock.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from vicinal_indexer import cookies, store
+from vicinal_indexer.batch import Batch
 from vicinal_indexer.chunks import CHUNKER_VERSION
 from vicinal_indexer.embed import Embedder, StaticEmbedder
 from vicinal_indexer.errors import InputError, StoreDamaged, StoreLocked, StoreUnavailable
@@ -40,13 +42,13 @@ from vicinal_indexer.types import (
     SyncReport,
     digest,
 )
-from vicinal_indexer.workers import FEW_FILES, batches
+from vicinal_indexer.workers import FEW_FILES, batches, isolated_batches
 
 BATCH_CHUNKS = 4_000
 EVERYTHING = ("",)
 WAIT_SECONDS = 0.05
-READ_TRIES = 3
-"""A reader may find a file gone because the writer has tidied up in between; a second look settles it."""
+READ_PAUSES = (0.0, 0.05, 0.2, 0.5)
+"""Seconds before a reader looks again: it may find a file gone because the writer has tidied up in between."""
 
 Answer = TypeVar("Answer")
 OnProgress = Callable[[Progress], None]
@@ -69,6 +71,7 @@ class RepositoryIndex:
         self._store: Store | None = None
         # Not thread-local: whichever thread of this process took it, this index is the writer.
         self._lock = FileLock(f"{folder}.lock", thread_local=False)
+        self._writing = threading.RLock()  # one thread of it at a time
         if self._acquire():
             try:
                 self._open_for_writing()
@@ -146,7 +149,7 @@ class RepositoryIndex:
             StoreLocked: another process is writing.
             StoreUnavailable: the store cannot be written.
         """
-        with self.holding():
+        with self.holding(), self._writing:
             self._start_anew(StoreDamaged("it was asked for"))
             return self.sync(progress)
 
@@ -198,6 +201,10 @@ class RepositoryIndex:
 
     def _sync(self, progress: OnProgress, scope: Sequence[str]) -> SyncReport:
         self.check_root()
+        with self._writing:
+            return self._sync_alone(progress, scope)
+
+    def _sync_alone(self, progress: OnProgress, scope: Sequence[str]) -> SyncReport:
         started = time.perf_counter()
         opened = self._open_for_writing()
         try:
@@ -242,7 +249,7 @@ class RepositoryIndex:
         changed = [*todo.add, *todo.replace]
         writer = _Writer(opened, rows)
         seen = 0
-        for batch in batches(self.root, changed, self._embedder):
+        for batch in self._read(changed):
             progress(Progress("index", seen, len(changed)))
             writer.take(batch.rows, batch.chunks)
             seen += len(batch.rows)
@@ -256,11 +263,25 @@ class RepositoryIndex:
             opened.seal()
         return Plan(todo.add, tuple(s for s in todo.replace if s.path in writer.replaced), todo.drop), skipped
 
+    def _read(self, changed: Sequence[FileStat]) -> Iterator[Batch]:
+        """The rows of files. Should reading one kill this process, the next one reads at a safe distance.
+
+        A crash in a parser's native code cannot be caught. A marker file tells that reading began and did not end.
+        """
+        if not changed:
+            return
+        marker = self.folder.with_name(f"{self.folder.name}.reading")
+        died = marker.exists() and self._embedder.in_workers
+        marker.touch()
+        yield from (isolated_batches if died else batches)(self.root, changed, self._embedder)
+        marker.unlink(missing_ok=True)
+
     def tidy(self, progress: OnProgress = ignore) -> None:
         """Compact what many small syncs left behind, if anything; the caller is `holding`."""
-        opened = self._open_for_writing()
-        self._tidy(opened, progress)
-        opened.seal()
+        with self._writing:
+            opened = self._open_for_writing()
+            self._tidy(opened, progress)
+            opened.seal()
 
     def _tidy(self, opened: Store, progress: OnProgress) -> None:
         progress(Progress("optimize", 0, 0))
@@ -290,12 +311,13 @@ class RepositoryIndex:
 
     def _ask(self, question: Callable[[Store], Answer]) -> Answer:
         """Ask the store; look again if it is in motion, and rebuild it if it is damaged."""
-        for _ in range(READ_TRIES):
+        for pause in READ_PAUSES:
             try:
                 return question(self._open_for_reading())
             except StoreDamaged:
                 self._store = None
-        with self.holding():
+                time.sleep(pause)
+        with self.holding(), self._writing:
             try:
                 self._sync(ignore, EVERYTHING)
                 return question(self._open_for_writing())

@@ -41,7 +41,7 @@ PROBES = 20
 HASHED_BYTES = 512_000_000
 """A larger store is checked by its files' sizes and times when it is opened; hashing it would take seconds."""
 
-MANY_VERSIONS = 64
+MANY_VERSIONS = 128
 """So many writes are left untidied at most: each is a small fragment that every search has to look at."""
 
 _META = "meta.json"

@@ -32,14 +32,18 @@ _job: tuple[Path, Embedder]
 
 
 def batches(root: Path, stats: Sequence[FileStat], embedder: Embedder) -> Iterator[Batch]:
-    """The rows of all files, in their order, some files at a time."""
-    groups = list(_groups(stats))
+    """The rows of all files, in their order, some files at a time; few files are read in this process."""
     if len(stats) < FEW_FILES or not embedder.in_workers:
-        for group in groups:
+        for group in _groups(stats):
             yield read_batch(root, group, embedder)
-        return
-    count = min(os.cpu_count() or 1, MAX_WORKERS)
-    waiting = deque(groups)
+    else:
+        yield from isolated_batches(root, stats, embedder)
+
+
+def isolated_batches(root: Path, stats: Sequence[FileStat], embedder: Embedder) -> Iterator[Batch]:
+    """The same by worker processes alone: no file can kill this process."""
+    count = min(os.cpu_count() or 1, MAX_WORKERS, 1 + len(stats) // FEW_FILES)
+    waiting = deque(_groups(stats))
     while waiting:
         yield from _pool(root, waiting, embedder, count)
 

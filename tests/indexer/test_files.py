@@ -1,5 +1,6 @@
 """Which files count: ignore files, links, and every reason to leave a file out."""
 
+import json
 import os
 from pathlib import Path
 
@@ -153,3 +154,65 @@ def test_unreadable(tmp_path: Path) -> None:
         assert reasons(tmp_path) == {"closed/": SkipReason.UNREADABLE}
     finally:
         (tmp_path / "closed").chmod(0o700)
+
+
+def test_vendored_folders_are_told_and_can_be_taken_back(tmp_path: Path) -> None:
+    write(tmp_path, {"vendor/a.go": "x", "web/node_modules/b/c.js": "x", "third_party/d.c": "x", "e.py": "x"})
+    assert found(tmp_path) == ["e.py"]
+    assert reasons(tmp_path) == dict.fromkeys(("third_party/", "vendor/", "web/node_modules/"), SkipReason.VENDORED)
+    write(tmp_path, {".vicinalignore": "!third_party/\n", ".gitignore": "web/node_modules/\n"})
+    assert found(tmp_path) == [".gitignore", ".vicinalignore", "e.py", "third_party/d.c"]
+    assert reasons(tmp_path) == {"vendor/": SkipReason.VENDORED}
+
+
+def test_the_users_global_excludes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, {"home/.gitconfig": "[core]\n\texcludesFile = ~/mine\n", "home/mine": "*.notes\n"})
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    root = tmp_path / "root"
+    write(root, {".git/HEAD": "", "a.notes": "x", "b.py": "x", "sub/.gitignore": "!c.notes\n", "sub/c.notes": "x"})
+    assert found(root) == ["b.py", "sub/.gitignore", "sub/c.notes"]
+    write(tmp_path, {"home/.gitconfig": "", "home/.config/git/ignore": "b.py\n"})
+    assert found(root) == ["a.notes", "sub/.gitignore", "sub/c.notes"]
+
+
+def test_a_submodule_has_rules_of_its_own(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            ".git/modules/lib/info/exclude": "local.c\n",
+            ".gitignore": "*.gen\n",
+            ".vicinalignore": "big/\n",
+            "lib/.git": "gitdir: ../.git/modules/lib\n",
+            **dict.fromkeys(("lib/a.gen", "lib/local.c", "lib/big/x.c", "lib/b.c", "c.gen"), "x"),
+        },
+    )
+    assert found(tmp_path) == [".gitignore", ".vicinalignore", "lib/a.gen", "lib/b.c"]
+
+
+@pytest.mark.parametrize(
+    ("scope", "expected"),
+    [
+        (["a.py"], ["a.py"]),
+        (["src"], ["src/.gitignore", "src/b.py", "src/deep/c.py"]),
+        (["src/b.py", "src/deep/c.py", "gone.py"], ["src/b.py", "src/deep/c.py"]),
+        (["build/d.py", "src/skip.tmp", ".git/HEAD", "vendor/e.py"], []),
+        (["a.py", ""], [".gitignore", "a.py", "src/.gitignore", "src/b.py", "src/deep/c.py"]),
+        ([], []),
+    ],
+)
+def test_a_part_is_seen_as_the_whole_would_see_it(tmp_path: Path, scope: list[str], expected: list[str]) -> None:
+    write(tmp_path, {".git/HEAD": "", ".gitignore": "build/\n", "src/.gitignore": "*.tmp\n"})
+    names = ("a.py", "src/b.py", "src/deep/c.py", "build/d.py", "src/skip.tmp", "vendor/e.py")
+    write(tmp_path, dict.fromkeys(names, "x"))
+    assert [stat.path for stat in walk(tmp_path, scope)[0]] == expected
+
+
+def test_a_notebook_is_judged_by_its_cells() -> None:
+    picture = {"cells": [{"cell_type": "code", "source": ["x = 1"], "outputs": [{"data": "A" * 9_000}]}]}
+    assert judge("a.ipynb", json.dumps(picture)) is None
+    leaked = {"cells": [{"cell_type": "code", "source": [f"token = '{SECRETS[0]}'"]}]}
+    for text in (json.dumps(leaked), json.dumps(leaked)[:-1]):  # the second is no notebook any more
+        skip = judge("a.ipynb", text)
+        assert skip is not None
+        assert skip.reason is SkipReason.SECRET
