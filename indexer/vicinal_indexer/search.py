@@ -47,7 +47,8 @@ def fuse(
 ) -> list[Candidate]:
     """Both rankings as one, by the cosine to `query` (d,) and the lexical rank.
 
-    Ties and duplicates are settled by path and line, so the order is always the same.
+    The first half of `limit` of each ranking is always among them. Ties and duplicates are settled by path and line, so
+    the order is always the same.
     """
     found: dict[tuple[str, int], tuple[Chunk, FloatArray]] = {}
     ranks: list[dict[tuple[str, int], int]] = []
@@ -65,4 +66,8 @@ def fuse(
         chunk, vector = found[key]
         candidate = Candidate(chunk, vector, ranks[0].get(key), ranks[1].get(key))
         folded.setdefault(chunk.content_hash, candidate)
-    return list(folded.values())[:limit]
+    best = list(folded.values())
+    # The only chunk with a rare name must not be crowded out by hundreds that are vaguely near.
+    sure = {chunk.content_hash for results in (dense, lexical) for chunk, _ in results[: limit // 2]}
+    sure_first = sorted(range(len(best)), key=lambda place: best[place].chunk.content_hash not in sure)
+    return [best[place] for place in sorted(sure_first[:limit])]

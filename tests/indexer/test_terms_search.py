@@ -54,3 +54,10 @@ def test_fusion(dense: Ranking, lexical: Ranking, limit: int) -> None:
 def test_without_vectors_the_lexical_order_stands(ranking: Ranking) -> None:
     fused = fuse(np.zeros(2, np.float32), [], ranking, 40)
     assert [c.lexical_rank for c in fused] == sorted(c.lexical_rank or 0 for c in fused)
+
+
+@given(dense=RANKING, lexical=RANKING, limit=st.integers(2, 20))
+def test_the_first_of_each_ranking_are_never_crowded_out(dense: Ranking, lexical: Ranking, limit: int) -> None:
+    kept = {c.chunk.content_hash for c in fuse(QUERY, dense, lexical, limit)}
+    for ranking in (dense, lexical):
+        assert {chunk.content_hash for chunk, _ in ranking[: limit // 2]} <= kept
