@@ -7,7 +7,6 @@ time of the whole query (search, kernel, SIFT) and the largest memory of the pro
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -78,13 +77,15 @@ def read_real(source: Path, count: int) -> pa.Table:
 
 
 ASK = """
-import resource, sys, time
+import sys, time
 from pathlib import Path
 from vicinal_daemon import config
 from vicinal_daemon.query import query
 from vicinal_indexer.index import RepositoryIndex
 from vicinal_indexer.types import Filter
-questions, settings = sys.argv[3:], config.load(None, {}, {}, None)
+sys.path.insert(0, str(Path(sys.argv[3]).parent))
+from million import peak_memory
+questions, settings = sys.argv[4:], config.load(None, {}, {}, None)
 begun = time.perf_counter()
 with RepositoryIndex.open(Path(sys.argv[1]), Path(sys.argv[2])) as index:
     index.search(questions[0])
@@ -95,8 +96,18 @@ with RepositoryIndex.open(Path(sys.argv[1]), Path(sys.argv[2])) as index:
         found = time.perf_counter()
         query(question, index, settings, count=8, strategy="sift", wanted=Filter())
         print(found - begun, time.perf_counter() - found)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
+print(peak_memory() / 1e6)
 """
+
+
+def peak_memory() -> float:
+    """The largest resident memory of this process, in bytes (Linux; elsewhere the largest of it and who started it)."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return next(float(line.split()[1]) * 1024 for line in status.read_text().splitlines() if "VmHWM" in line)
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
 
 
 def main() -> None:
@@ -113,9 +124,9 @@ def main() -> None:
             status = index.status()
         print(f"| chunks | {status.chunks:,} |\n|---|---|")
         print(f"| storing them, with both indexes | {time.perf_counter() - begun:.0f} s |")
-        print(f"| memory while storing, at most | {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:,.0f} MB |")
+        print(f"| memory while storing, at most | {peak_memory() / 1e6:,.0f} MB |")
         print(f"| on disk | {status.bytes_on_disk / 1e6:,.0f} MB |", flush=True)
-        command = [sys.executable, "-c", ASK, str(root), str(data), *QUESTIONS]
+        command = [sys.executable, "-c", ASK, str(root), str(data), __file__, *QUESTIONS]
         first, *rows, peak = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
         times = np.array([row.split() for row in rows], float)
         for name, column in (("search, K = 200", times[:, 0]), ("whole query: search, kernel, SIFT", times[:, 1])):

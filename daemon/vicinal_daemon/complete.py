@@ -25,6 +25,7 @@ from vicinal_daemon.tune.tuner import OnStep, Tuned, TuningSettings, tune
 from vicinal_daemon.uncertainty import Confidence, confidence
 from vicinal_indexer import languages
 from vicinal_indexer.index import RepositoryIndex
+from vicinal_indexer.terms import subwords
 from vicinal_indexer.types import Chunk, Region
 
 QUERY_LINES = 16
@@ -73,7 +74,7 @@ def choose(chunks: Sequence[Chunk], target: Target, settings: Settings, strategy
 
     As many picks are made as the weights or the prompt can use, whichever is more.
     """
-    kernel = lexical_kernel([chunk.text for chunk in chunks], [query_text(target)])
+    kernel = lexical_kernel([subwords(chunk.text) for chunk in chunks], [subwords(query_text(target))])
     selection = select(
         strategy,
         kernel,

@@ -138,7 +138,9 @@ class Findings(_Message):
     sigma_inf: float = Field(ge=0, description="after all candidates: what this repository cannot tell")
     explained: float = Field(ge=0, le=1, description="1 - sigma_n^2 / sigma_0^2, the mean over the parts")
     coverable: float = Field(ge=0, le=1, description="1 - sigma_inf^2 / sigma_0^2")
-    thin: bool = Field(description="whether the findings explain so little that they are not to be relied on")
+    thin: bool = Field(
+        description="whether the findings are so little alike to the question that they are not to be relied on"
+    )
     unknown_words: list[str] = Field(description="words of the question that no candidate contains")
     answer: WrittenAnswer | None = Field(description="null if none was asked for")
     seconds: dict[str, float] = Field(default_factory=dict, description="wall-clock time of each stage")

@@ -7,6 +7,7 @@ Owns how the rooms are joined for a query. It does not know the terminal; what a
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import chain
 from typing import Literal
 
 import numpy as np
@@ -28,9 +29,9 @@ NOISE = 1.0
 MOST_REPEATS = 4
 """SIFT may find one chunk worth reading several times; it is shown once, with the sum of its shares."""
 
-THIN = 0.25
-"""Evidence that explains less of the variance at the question is called thin."""
-
+THIN = 0.15
+"""Evidence is called thin if no finding is more alike to a part of the question than this. Nine in ten of 64 questions
+about installed packages were above, nine in ten questions about cakes, trains and the like below."""
 
 _JOINT = re.compile(r"\b(?:and|but|while|versus|as well as)\b|[,;?.](?:\s|$)", re.IGNORECASE)
 _PART_WORDS = 2
@@ -54,14 +55,16 @@ def telling_words(text: str) -> list[str]:
     return [word for word in subwords(text) if word not in ENGLISH_STOP_WORDS]
 
 
-def question_kernel(found: Sequence[Candidate], prompts: Sequence[str], vectors: FloatArray) -> Kernel:
-    """How alike the parts of a question and the candidates are, by shared words and by embeddings.
+def question_kernel(
+    found: Sequence[Candidate], words: Sequence[Sequence[str]], prompts: Sequence[str], vectors: FloatArray
+) -> Kernel:
+    """How alike the parts of a question and the K candidates are, by shared words and by embeddings.
 
     Args:
+        words: the subwords of each candidate.
         vectors: (m, d), the embeddings of the m prompts.
     """
-    texts = [f"{c.chunk.path}\n{c.chunk.symbol}\n{c.chunk.header}\n{c.chunk.text}" for c in found]
-    lexical = lexical_kernel(texts, [" ".join(telling_words(prompt)) for prompt in prompts])
+    lexical = lexical_kernel(words, [telling_words(prompt) for prompt in prompts])
     if not found:
         return lexical
     return blend(lexical, dense_kernel(np.stack([c.vector for c in found]), vectors), LEXICAL_SHARE)
@@ -84,12 +87,13 @@ def query(
     found = index.search(text, limit=settings.index.candidates, wanted=wanted)
     # Nearest neighbours of several prompts are not a thing: the rival gets the question as it is.
     prompts = parts_of(text) if strategy == "sift" else [text]
-    kernel = question_kernel(found, prompts, index.embed(prompts))
+    words = [subwords(f"{c.chunk.path}\n{c.chunk.symbol}\n{c.chunk.header}\n{c.chunk.text}") for c in found]
+    kernel = question_kernel(found, words, prompts, index.embed(prompts))
     chosen = select(strategy, kernel, limit=count * MOST_REPEATS, noise=NOISE, distinct=count)
     shares: defaultdict[int, float] = defaultdict(float)
     for pick, share in zip(chosen.picks, chosen.shares, strict=True):
         shares[pick] += share
-    known = {word for c in found for word in subwords(f"{c.chunk.path} {c.chunk.symbol} {c.chunk.text}")}
+    known = set(chain.from_iterable(words))
     explained = 1 - chosen.variances[-1] / chosen.variances[0]
     return protocol.Findings(
         repository=str(index.root),
@@ -115,7 +119,7 @@ def query(
         sigma_inf=chosen.sigma_inf,
         explained=min(1.0, max(0.0, explained)),
         coverable=min(1.0, max(0.0, 1 - chosen.irreducible / chosen.variances[0])),
-        thin=explained < THIN,
+        thin=kernel.to_prompts[list(chosen.picks)].max(initial=0.0) < THIN,
         parts=prompts,
         unknown_words=sorted(set(telling_words(text)) - known),
         answer=None,

@@ -4,6 +4,7 @@ Owns the fusion of both searches and the folding of duplicates. It does not know
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from vicinal_indexer.embed import Embedder
 from vicinal_indexer.store import Store
@@ -35,8 +36,10 @@ def find_candidates(
     if not terms:
         return []
     (vector,) = embedder.embed([text])
-    dense, lexical = store.nearest(vector, limit, exclude, wanted), store.matching(terms, limit, exclude, wanted)
-    return fuse(vector, dense, lexical, limit)
+    with ThreadPoolExecutor(1) as beside:
+        lexical = beside.submit(store.matching, terms, limit, exclude, wanted)
+        dense = store.nearest(vector, limit, exclude, wanted)
+        return fuse(vector, dense, lexical.result(), limit)
 
 
 def fuse(

@@ -327,13 +327,14 @@ class Store:
             conditions.append(f"regexp_like(path, {_quoted('|'.join(map(to_regex, wanted.paths)))})")
         if conditions:
             query = query.where(" AND ".join(conditions), prefilter=True)
-        found = []
-        for row in query.select([*CHUNK_FIELDS, "vector", score]).limit(limit).to_arrow().to_pylist():
-            chunk = Chunk(**{name: row[name] for name in CHUNK_FIELDS})
+        table = query.select([*CHUNK_FIELDS, "vector", score]).limit(limit).to_arrow()
+        flat = table["vector"].combine_chunks().flatten().to_numpy()
+        vectors = flat.reshape(-1, self._key.dimensions).astype(np.float32)
+        chunks = [Chunk(**row) for row in table.select(CHUNK_FIELDS).to_pylist()]
+        for chunk in chunks:
             if digest(chunk.text) != chunk.content_hash:
                 raise StoreDamaged(f"the stored text of {chunk.path} is not what was written")
-            found.append((chunk, np.asarray(row["vector"], np.float32)))
-        return found
+        return list(zip(chunks, vectors, strict=True))
 
     def bytes_on_disk(self) -> int:
         """The size of everything in the store's folder."""

@@ -18,12 +18,17 @@ from vicinal_daemon.select import (
     select,
 )
 from vicinal_daemon.select.kernel import from_vectors
+from vicinal_indexer.terms import subwords
 
 
 def random_kernel(seed: int, count: int, dimensions: int) -> Kernel:
     rows = np.random.default_rng(seed).normal(size=(count + 1, dimensions))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     return from_vectors(rows[1:], rows[:1])
+
+
+def lexical(candidates: list[str], prompts: list[str]) -> Kernel:
+    return lexical_kernel([subwords(text) for text in candidates], [subwords(text) for text in prompts])
 
 
 def direct_variance(kernel: Kernel, picks: list[int], noise: float) -> float:
@@ -72,7 +77,7 @@ def test_sift_leaves_no_more_uncertainty_than_nearest_neighbours_after_one_pick(
 
 
 def test_the_first_pick_is_the_nearest_neighbour() -> None:
-    kernel = lexical_kernel(["open a file", "close the socket", "open the file and read it"], ["open the file"])
+    kernel = lexical(["open a file", "close the socket", "open the file and read it"], ["open the file"])
     assert select("sift", kernel, limit=1, noise=0.1).picks == select("nn", kernel, limit=1, noise=0.1).picks
 
 
@@ -114,20 +119,20 @@ def test_the_adaptive_stop_ends_when_more_is_not_worth_it() -> None:
 
 
 def test_nothing_related_means_nothing_is_picked() -> None:
-    kernel = lexical_kernel(["alpha beta", "gamma delta"], ["entirely other words"])
+    kernel = lexical(["alpha beta", "gamma delta"], ["entirely other words"])
     selection = select("sift", kernel, limit=5, noise=0.1)
     assert selection.picks == ()
     assert selection.sigma_0 == selection.sigma_n == selection.sigma_inf == 1.0
 
 
 def test_no_candidates_and_no_words_are_answered_with_full_uncertainty() -> None:
-    assert select("sift", lexical_kernel([], ["anything"]), limit=5, noise=0.1).irreducible == 1.0
-    assert select("nn", lexical_kernel(["1 2 3"], ["4 5"]), limit=0, noise=0.1).variances == (1.0,)
+    assert select("sift", lexical([], ["anything"]), limit=5, noise=0.1).irreducible == 1.0
+    assert select("nn", lexical(["1 2 3"], ["4 5"]), limit=0, noise=0.1).variances == (1.0,)
 
 
 @given(st.lists(st.text(max_size=60), max_size=12), st.text(max_size=60))
 def test_the_lexical_kernel_is_positive_semi_definite(texts: list[str], prompt: str) -> None:
-    kernel = lexical_kernel(texts, [prompt])
+    kernel = lexical(texts, [prompt])
     assert not len(kernel) or np.linalg.eigvalsh(kernel.among)[0] > -1e-9
     assert (kernel.to_prompts >= 0).all()
 
@@ -161,7 +166,7 @@ def test_distinct_counts_no_repeats(kernel: Kernel, noise: float, distinct: int)
 def test_a_blend_of_kernels_is_positive_semi_definite(seed: int, share: float) -> None:
     vectors = np.random.default_rng(seed).normal(size=(12, 6)).astype(np.float32)
     texts = [f"read file {number} of {seed}" for number in range(10)]
-    kernel = blend(lexical_kernel(texts, ["read", "file"]), dense_kernel(vectors[:10], vectors[10:]), share)
+    kernel = blend(lexical(texts, ["read", "file"]), dense_kernel(vectors[:10], vectors[10:]), share)
     assert np.linalg.eigvalsh(kernel.among)[0] > -1e-9
     assert kernel.to_prompts.shape == (10, 2)
     assert (kernel.to_prompts >= 0).all()

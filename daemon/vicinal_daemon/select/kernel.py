@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from vicinal_indexer.terms import subwords
 from vicinal_indexer.types import FloatArray
 
 Matrix = NDArray[np.float64]
@@ -51,14 +50,14 @@ def from_vectors(candidates: Matrix, prompts: Matrix) -> Kernel:
     return Kernel(candidates @ candidates.T, candidates @ prompts.T, np.square(prompts).sum(axis=1))
 
 
-def lexical_kernel(candidates: Sequence[str], prompts: Sequence[str]) -> Kernel:
-    """TF-IDF over the subwords of identifiers; the document frequencies are those of the K candidates.
+def lexical_kernel(candidates: Sequence[Sequence[str]], prompts: Sequence[Sequence[str]]) -> Kernel:
+    """TF-IDF over words (`terms.subwords`); the document frequencies are those of the K candidates.
 
     All entries are in [0, 1]: no negative similarities, so no clamping is needed before SIFT's c^2.
     A prompt without a single word has k(x*, x*) = 1 and is alike to nothing.
     """
     count, ones = len(candidates), np.ones(len(prompts))
-    vectorizer = TfidfVectorizer(analyzer=subwords, sublinear_tf=True, dtype=np.float64)
+    vectorizer = TfidfVectorizer(analyzer=iter, sublinear_tf=True, dtype=np.float64)
     try:
         rows = vectorizer.fit_transform([*candidates, *prompts])
     except ValueError:  # scikit-learn's word for "no text has a word"
