@@ -16,7 +16,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from vicinal_indexer import cookies, store
@@ -43,8 +42,8 @@ from vicinal_indexer.types import (
     digest,
 )
 from vicinal_indexer.workers import FEW_FILES, batches, isolated_batches
+from vicinal_indexer.writer import Writer
 
-BATCH_CHUNKS = 4_000
 EVERYTHING = ("",)
 WAIT_SECONDS = 0.05
 READ_PAUSES = (0.0, 0.05, 0.2, 0.5)
@@ -247,7 +246,7 @@ class RepositoryIndex:
         todo = plan(stats, {path: row.stat for path, row in rows.items() if _is_in(path, scope)})
         opened.remove(todo.drop)
         changed = [*todo.add, *todo.replace]
-        writer = _Writer(opened, rows)
+        writer = Writer(opened, rows)
         seen = 0
         for batch in self._read(changed):
             progress(Progress("index", seen, len(changed)))
@@ -387,56 +386,3 @@ def _all_skips(skipped: Sequence[Skipped], rows: dict[str, FileRow]) -> tuple[Sk
 def _report_from(said: Any) -> SyncReport:
     skips = [Skipped(path=s["path"], reason=SkipReason(s["reason"]), detail=s["detail"]) for s in said["skipped"]]
     return SyncReport(**{**said, "skipped": tuple(skips)})
-
-
-class _Writer:
-    """Collects what a sync writes into batches, so that memory is bounded and versions are few.
-
-    Attributes:
-        seen: the paths of all rows that were taken.
-        replaced: the paths whose content or reason is not what was stored.
-    """
-
-    def __init__(self, opened: Store, old: dict[str, FileRow]) -> None:
-        self._store = opened
-        self._old = old
-        self.seen: set[str] = set()
-        self.replaced: set[str] = set()
-        self._clear()
-
-    def _clear(self) -> None:
-        self._rows: list[FileRow] = []
-        self._tables: list[pa.Table] = []
-        self._chunks = 0
-        self._outdated: list[str] = []
-        self._refreshed: list[FileRow] = []
-
-    def take(self, rows: Sequence[FileRow], chunks: pa.Table) -> None:
-        """Take rows and the chunks of all of them; chunks of files that did not change are left out."""
-        unchanged = []
-        for row in rows:
-            self.seen.add(row.path)
-            old = self._old.get(row.path)
-            if old is not None and (row.content_hash, row.reason) == (old.content_hash, old.reason):
-                unchanged.append(row.path)
-                self._refreshed.append(row)
-                continue
-            self._rows.append(row)
-            if old is not None:
-                self._outdated.append(row.path)
-                self.replaced.add(row.path)
-        if unchanged:
-            chunks = chunks.filter(pa.compute.invert(pa.compute.is_in(chunks["path"], pa.array(unchanged))))
-        self._tables.append(chunks)
-        self._chunks += chunks.num_rows
-        if self._chunks >= BATCH_CHUNKS:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what was taken."""
-        if self._refreshed:
-            self._store.refresh(self._refreshed)
-        if self._rows:
-            self._store.remove(self._outdated)
-            self._store.put(self._rows, pa.concat_tables(self._tables).combine_chunks())
-        self._clear()

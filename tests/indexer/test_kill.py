@@ -21,8 +21,8 @@ READY = 3  # children that have loaded their libraries and wait for a turn
 CHILD = """
 import sys
 from pathlib import Path
-from vicinal_indexer import index
-index.BATCH_CHUNKS = 8
+from vicinal_indexer import index, writer
+writer.BATCH_CHUNKS = 8
 print("loaded", flush=True)
 sys.stdin.readline()
 with index.RepositoryIndex.open(Path(sys.argv[1]), Path(sys.argv[2])) as opened:
