@@ -5,7 +5,6 @@ Owns how the rooms are joined for a query. It does not know the terminal; what a
 """
 
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 from itertools import chain
 from typing import Literal
@@ -15,7 +14,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from vicinal_daemon import protocol
 from vicinal_daemon.config import Settings
-from vicinal_daemon.select import Kernel, blend, dense_kernel, lexical_kernel, select
+from vicinal_daemon.select import Kernel, blend, dense_kernel, lexical_kernel, select, weighted
 from vicinal_indexer.index import RepositoryIndex
 from vicinal_indexer.terms import subwords
 from vicinal_indexer.types import Candidate, Filter, FloatArray
@@ -23,13 +22,13 @@ from vicinal_indexer.types import Candidate, Filter, FloatArray
 LEXICAL_SHARE = 0.6
 """Of the kernel of a question: the rest is the cosine of embeddings (benchmarks/RESULTS.md: two-part questions)."""
 
+TELLING_LENGTH = 150.0
+"""A candidate with fewer words than this tells less than its likeness says: a line that repeats the question."""
+
 NOISE = 1.0
 """lambda' for questions: a chunk is read, not learned by heart."""
 
-MOST_REPEATS = 4
-"""SIFT may find one chunk worth reading several times; it is shown once, with the sum of its shares."""
-
-THIN = 0.15
+THIN = 0.115
 """Evidence is called thin if no finding is more alike to a part of the question than this. Nine in ten of 64 questions
 about installed packages were above, nine in ten questions about cakes, trains and the like below."""
 
@@ -67,7 +66,9 @@ def question_kernel(
     lexical = lexical_kernel(words, [telling_words(prompt) for prompt in prompts])
     if not found:
         return lexical
-    return blend(lexical, dense_kernel(np.stack([c.vector for c in found]), vectors), LEXICAL_SHARE)
+    both = blend(lexical, dense_kernel(np.stack([c.vector for c in found]), vectors), LEXICAL_SHARE)
+    lengths = np.array([len(told) for told in words], np.float64)
+    return weighted(both, np.sqrt(np.minimum(1.0, lengths / TELLING_LENGTH)))
 
 
 def query(
@@ -89,10 +90,7 @@ def query(
     prompts = parts_of(text) if strategy == "sift" else [text]
     words = [subwords(f"{c.chunk.path}\n{c.chunk.symbol}\n{c.chunk.header}\n{c.chunk.text}") for c in found]
     kernel = question_kernel(found, words, prompts, index.embed(prompts))
-    chosen = select(strategy, kernel, limit=count * MOST_REPEATS, noise=NOISE, distinct=count)
-    shares: defaultdict[int, float] = defaultdict(float)
-    for pick, share in zip(chosen.picks, chosen.shares, strict=True):
-        shares[pick] += share
+    chosen = select(strategy, kernel, limit=count, noise=NOISE, at_most=1)
     known = set(chain.from_iterable(words))
     explained = 1 - chosen.variances[-1] / chosen.variances[0]
     return protocol.Findings(
@@ -108,10 +106,10 @@ def query(
                 symbol=found[pick].chunk.symbol,
                 header=found[pick].chunk.header,
                 text=found[pick].chunk.text,
-                share=min(1.0, shares[pick]),
+                share=min(1.0, share),
                 similarity=float(np.clip(kernel.to_prompts[pick].max(), 0.0, 1.0)),
             )
-            for pick in chosen.distinct()
+            for pick, share in zip(chosen.picks, chosen.shares, strict=True)
         ],
         candidates=len(found),
         sigma_0=chosen.sigma_0,

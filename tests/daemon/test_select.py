@@ -16,6 +16,7 @@ from vicinal_daemon.select import (
     irreducible_variance,
     lexical_kernel,
     select,
+    weighted,
 )
 from vicinal_daemon.select.kernel import from_vectors
 from vicinal_indexer.terms import subwords
@@ -156,10 +157,11 @@ def test_several_prompts_are_judged_by_the_mean_of_their_variances(seed: int, co
     assert select("sift", both, limit=6, noise=noise).variances[-1] == pytest.approx(float(np.mean(alone)), abs=1e-8)
 
 
-@given(kernels, noises, st.integers(1, 5))
-def test_distinct_counts_no_repeats(kernel: Kernel, noise: float, distinct: int) -> None:
-    chosen = select("sift", kernel, limit=40, noise=noise, distinct=distinct)
-    assert len(chosen.distinct()) == min(distinct, len(select("sift", kernel, limit=40, noise=noise).distinct()))
+@given(kernels, noises, st.integers(1, 3))
+def test_repeats_can_be_bounded(kernel: Kernel, noise: float, at_most: int) -> None:
+    picks = select("sift", kernel, limit=60, noise=noise, at_most=at_most).picks
+    assert all(picks.count(pick) <= at_most for pick in picks)
+    assert len(picks) == min(60, at_most * len(kernel))
 
 
 @given(st.integers(0, 1_000), st.floats(0, 1))
@@ -170,3 +172,9 @@ def test_a_blend_of_kernels_is_positive_semi_definite(seed: int, share: float) -
     assert np.linalg.eigvalsh(kernel.among)[0] > -1e-9
     assert kernel.to_prompts.shape == (10, 2)
     assert (kernel.to_prompts >= 0).all()
+
+
+@given(kernels, noises, st.floats(0.1, 1.0))
+def test_a_smaller_weight_is_a_noisier_observation(kernel: Kernel, noise: float, weight: float) -> None:
+    scaled = weighted(kernel, np.full(len(kernel), weight))
+    assert direct_variance(scaled, [0], noise) == pytest.approx(direct_variance(kernel, [0], noise / weight**2))

@@ -4,7 +4,7 @@ Owns the choice of a multiset of candidates and the posterior variance that foll
 Pure: it knows neither files, nor models, nor where a kernel came from.
 """
 
-from vicinal_daemon.select.kernel import Kernel, blend, dense_kernel, lexical_kernel
+from vicinal_daemon.select.kernel import Kernel, blend, dense_kernel, lexical_kernel, weighted
 from vicinal_daemon.select.posterior import Posterior, irreducible_variance
 from vicinal_daemon.select.strategies import Selection, select
 
@@ -17,4 +17,5 @@ __all__ = [
     "irreducible_variance",
     "lexical_kernel",
     "select",
+    "weighted",
 ]

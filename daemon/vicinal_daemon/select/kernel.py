@@ -81,6 +81,16 @@ def dense_kernel(candidates: FloatArray, prompts: FloatArray) -> Kernel:
     return Kernel(rows[:count] @ rows[:count].T, np.maximum(rows[:count] @ rows[count:].T, 0.0), np.ones(len(prompts)))
 
 
+def weighted(kernel: Kernel, weights: Matrix) -> Kernel:
+    """The same with the phi of candidate i times weights[i], (K,) in [0, 1]: how much observing it tells.
+
+    Unit length makes a chunk of one line as telling as one of forty, if it is about the prompt at all. A shorter phi is
+    a noisier observation: scaling by w is dividing lambda' by w^2.
+    """
+    among = kernel.among * weights[:, None] * weights[None, :]
+    return Kernel(among, kernel.to_prompts * weights[:, None], kernel.prompts)
+
+
 def blend(first: Kernel, second: Kernel, share: float) -> Kernel:
     """share * first + (1 - share) * second: a sum of positive semi-definite kernels is one.
 

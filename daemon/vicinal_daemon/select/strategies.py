@@ -4,6 +4,7 @@ Owns the stopping rule and the order of picks. Pure.
 """
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
@@ -63,7 +64,7 @@ def select(
     limit: int,
     noise: float,
     adaptive_stop: float = 0.0,
-    distinct: int | None = None,
+    at_most: int | None = None,
 ) -> Selection:
     """Choose up to `limit` candidates.
 
@@ -75,7 +76,7 @@ def select(
         noise: lambda' of the posterior.
         adaptive_stop: alpha; stop once sigma_n > 1 / (alpha n), that is when more data is no longer worth
             the compute (Hübotter et al., section 5). 0 switches it off.
-        distinct: stop before a candidate more than this many would be picked; repeats do not count.
+        at_most: how often one candidate may be picked: learning may repeat (None: without bound), reading need not (1).
     """
     posterior = Posterior(kernel, noise)
     nearest = np.argsort(-kernel.to_prompts.mean(axis=1), kind="stable")
@@ -85,13 +86,13 @@ def select(
     while len(picks) < most:
         if strategy == "sift":
             gains = posterior.gains()
+            if at_most is not None:
+                gains[[candidate for candidate, times in Counter(picks).items() if times >= at_most]] = 0.0
             pick = int(np.argmax(gains))
             if gains[pick] <= 0.0:
                 break  # nothing left is related to the prompt
         else:
             pick = int(nearest[len(picks)])
-        if distinct is not None and pick not in picks and len(set(picks)) >= distinct:
-            break
         picks.append(pick)
         variances.append(posterior.observe(pick))
         if adaptive_stop > 0 and math.sqrt(variances[-1]) > 1 / (adaptive_stop * len(picks)):
