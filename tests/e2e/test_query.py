@@ -166,8 +166,13 @@ def test_status_lists_every_skip_and_changes(client: Path, capsys: pytest.Captur
     assert (report["files"], report["rebuilt_because"]) == (7, "it was asked for")
 
 
-def test_watching_follows_changes_until_interrupted(client: Path, homes: Path) -> None:
-    main = "from vicinal_daemon.cli import main; main()"
+@pytest.mark.parametrize(("ended_by", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_watching_follows_changes_until_ended(client: Path, homes: Path, ended_by: signal.Signals, code: int) -> None:
+    # A shell's background job, which this may run in, ignores Ctrl-C, and so would its children.
+    main = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from vicinal_daemon.cli import main; main()"
+    )
     command = [sys.executable, "-c", main, "index", str(client), "--watch", "--json"]
     environment = {**os.environ, "VICINAL_INDEX_DATA_DIR": str(homes)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as watcher:
@@ -179,8 +184,9 @@ def test_watching_follows_changes_until_interrupted(client: Path, homes: Path) -
         (client / "new.py").write_text("def newer():\n    return 1\n")
         assert run(["resume"]) == 0
         assert json.loads(watcher.stdout.readline())["sync"]["replaced"] == 1
-        watcher.send_signal(signal.SIGINT)
-    assert watcher.returncode == 130
+        watcher.send_signal(ended_by)
+    assert watcher.returncode == code
+    assert not list(homes.rglob("*.cookies/*"))
 
 
 @pytest.mark.parametrize("command", ["index", "status", "query"])

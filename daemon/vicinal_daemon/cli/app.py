@@ -5,6 +5,7 @@ stay inside the commands, so that `vicinal --help` is instant.
 """
 
 import logging
+import signal
 import sys
 from typing import Annotated
 
@@ -18,6 +19,7 @@ from vicinal_indexer import __version__
 from vicinal_indexer.errors import VicinalError
 
 INTERRUPTED = 130
+TERMINATED = 143
 
 app = typer.Typer(
     name="vicinal",
@@ -26,7 +28,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Complete code with a small local model that first studies the neighbourhood of your cursor.",
-    epilog="Exit codes: 0 done, 1 failed, 2 the request cannot be right, 3 the index, 4 the model, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 failed, 2 the request cannot be right, 3 the index, 4 the model, 130 interrupted, "
+    "143 terminated.",
 )
 for module in (complete, query, index, demo, models, config, doctor):
     module.register(app)
@@ -50,7 +53,8 @@ def options(
 
 
 def main() -> None:
-    """Run the command line and leave with its exit code."""
+    """Run the command line and leave with its exit code; SIGTERM closes everything in order, as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     sys.exit(run(sys.argv[1:]))
 
 
