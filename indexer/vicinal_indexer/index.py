@@ -121,15 +121,19 @@ class RepositoryIndex:
 
     def _open_for_writing(self) -> Store:
         """The store, repaired and current; built anew if it cannot be trusted. The caller holds the lock."""
-        if self._store is None or not self._store.is_current:
-            try:
-                self._store = Store(self.folder, self._key)
-                self._store.repair()
-            except StoreDamaged as error:
-                return self._start_anew(error)
-        return self._store
+        try:
+            opened = self._open()
+            opened.repair()  # another writer may have died since it was opened
+        except StoreDamaged as error:
+            return self._start_anew(error)
+        return opened
 
     def _open_for_reading(self) -> Store:
+        if not store.exists(self.folder):
+            raise StoreDamaged("the index is not there")  # only a writer may make it
+        return self._open()
+
+    def _open(self) -> Store:
         if self._store is None or not self._store.is_current:
             self._store = Store(self.folder, self._key)
         return self._store

@@ -196,6 +196,8 @@ class Store:
 
     def _table(self, name: str, schema: pa.Schema) -> lancedb.table.Table:
         if name not in self._db.list_tables().tables:
+            if self.generation:
+                raise StoreDamaged(f"the table {name} is missing")
             return self._db.create_table(name, schema=schema)
         table = self._db.open_table(name)
         if table.schema != schema:
@@ -345,6 +347,11 @@ def _write(path: Path, value: object) -> None:
     temporary = path.with_name(f"{path.name}.tmp")
     temporary.write_text(json.dumps(value), encoding="utf-8")
     temporary.replace(path)
+
+
+def exists(folder: Path) -> bool:
+    """Whether a store was made here and described; what it holds may still be damaged."""
+    return (folder / _META).exists()
 
 
 def wipe(folder: Path) -> None:

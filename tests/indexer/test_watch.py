@@ -1,5 +1,6 @@
 """Fresh: what is saved is found, whatever way an editor saves it, and other processes can wait for it."""
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -182,6 +183,17 @@ def test_a_root_that_goes_away_keeps_its_index(root: Path, tmp_path: Path) -> No
         (root.with_name("away")).rename(root)
         report = index.sync()
         assert (report.files, report.added, report.dropped) == (6, 0, 0)
+
+
+def test_a_reader_makes_no_store(root: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with RepositoryIndex.open(root, data) as writer, RepositoryIndex.open(root, data) as reader, writer.holding():
+        shutil.rmtree(writer.folder)
+        with pytest.raises(StoreLocked):
+            reader.search("parse file")
+        assert not writer.folder.exists()
+        assert writer.sync().added == 6
+        assert len(reader.search("parse file")) == 6
 
 
 BUSY = """
