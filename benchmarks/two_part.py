@@ -11,7 +11,7 @@ import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from vicinal_daemon import config
 from vicinal_daemon.query import query
@@ -23,17 +23,16 @@ LINES = 3
 FIRST = 4
 
 
-def covers(finding: tuple[str, int, int], evidence: dict[str, object]) -> bool:
+def covers(finding: tuple[str, int, int], evidence: dict[str, Any]) -> bool:
     """Whether (path, first line, last line) shows enough of a labelled place."""
     path, first, last = finding
-    lines: Sequence[int] = evidence["lines"]  # type: ignore[assignment]
+    lines = evidence["lines"]
     shared = min(last, lines[1]) - max(first, lines[0]) + 1
     return path == evidence["path"] and shared >= min(LINES, lines[1] - lines[0] + 1)
 
 
-def parts_covered(found: Sequence[tuple[str, int, int]], question: dict[str, object]) -> list[bool]:
-    parts: Sequence[dict[str, Sequence[dict[str, object]]]] = question["parts"]  # type: ignore[assignment]
-    return [any(covers(f, e) for f in found for e in part["evidence"]) for part in parts]
+def parts_covered(found: Sequence[tuple[str, int, int]], question: dict[str, Any]) -> list[bool]:
+    return [any(covers(f, e) for f in found for e in part["evidence"]) for part in question["parts"]]
 
 
 def main() -> None:

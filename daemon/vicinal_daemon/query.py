@@ -88,7 +88,7 @@ def query(
     found = index.search(text, limit=settings.index.candidates, wanted=wanted)
     # Nearest neighbours of several prompts are not a thing: the rival gets the question as it is.
     prompts = parts_of(text) if strategy == "sift" else [text]
-    words = [subwords(f"{c.chunk.path}\n{c.chunk.symbol}\n{c.chunk.header}\n{c.chunk.text}") for c in found]
+    words = [subwords(c.chunk.searched_text) for c in found]
     kernel = question_kernel(found, words, prompts, index.embed(prompts))
     chosen = select(strategy, kernel, limit=count, noise=NOISE, at_most=1)
     known = set(chain.from_iterable(words))

@@ -40,7 +40,7 @@ def read_batch(root: Path, stats: Iterable[FileStat], embedder: Embedder) -> Bat
         if row is not None:
             rows.append(row)
             chunks.extend(its_chunks)
-    texts = [f"{c.path}\n{c.symbol}\n{c.header}\n{c.text}" for c in chunks]
+    texts = [c.searched_text for c in chunks]
     words = [subwords(text) for text in texts]
     # The default embedder sees the words that full-text search needs anyway; cutting them twice would cost a fifth.
     vectors = embedder.embed_words(words) if isinstance(embedder, StaticEmbedder) else embedder.embed(texts)

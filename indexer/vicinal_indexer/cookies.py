@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from vicinal_indexer.atomic import replace_text
+
 _ASKED, _ANSWERED = ".ask", ".done"
 
 
@@ -62,9 +64,7 @@ def asked(folder: Path) -> list[Path]:
 
 def answer(cookie: Path, value: object) -> None:
     """Answer a cookie from `asked`; one whose asker has gone is dropped."""
-    temporary = cookie.with_suffix(".tmp")
-    temporary.write_text(json.dumps(value), encoding="utf-8")
-    temporary.replace(cookie.with_suffix(_ANSWERED))
+    replace_text(cookie.with_suffix(_ANSWERED), json.dumps(value))
     if not cookie.exists():  # the asker gave up in the meantime
         cookie.with_suffix(_ANSWERED).unlink(missing_ok=True)
     cookie.unlink(missing_ok=True)

@@ -58,6 +58,10 @@ _BINARY = frozenset(
 )
 
 
+EVERYTHING = frozenset({""})
+"""The scope of a walk that looks at every file."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Folder:
     """A folder to list: its path, its files' prefix, the rules of its parent, and the only names wanted."""
@@ -68,7 +72,7 @@ class _Folder:
     only: frozenset[str] | None
 
 
-def walk(root: Path, scope: Iterable[str] = ("",)) -> tuple[list[FileStat], list[Skipped]]:
+def walk(root: Path, scope: Iterable[str] = EVERYTHING) -> tuple[list[FileStat], list[Skipped]]:
     """All files that may count, and those that do not, by name or size alone; both sorted by path.
 
     Ignored files are in neither list. No file is opened except ignore files.

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from vicinal_indexer.errors import IndexingError, VicinalError
-from vicinal_indexer.index import EVERYTHING, OnProgress, RepositoryIndex, ignore
+from vicinal_indexer.files import EVERYTHING
+from vicinal_indexer.index import OnProgress, RepositoryIndex, ignore
 from vicinal_indexer.types import SyncReport
 
 TICK_SECONDS = 1.0
@@ -93,7 +94,7 @@ class Follower:
         """Answer cookies by a full scan, else scan what is due; whether anything changed."""
         report = self.index.answer_cookies(self.progress)
         if report is None and due:
-            report = self.index.sync(self.progress, scope=EVERYTHING if "" in due else sorted(due))
+            report = self.index.sync(self.progress, scope=due)
         if report is None:
             return False
         changed = bool(report.added or report.replaced or report.dropped or report.rebuilt_because)

@@ -9,7 +9,7 @@ that wants a sync while another one holds the lock asks that one by a cookie, an
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -23,7 +23,7 @@ from vicinal_indexer.batch import Batch
 from vicinal_indexer.chunks import CHUNKER_VERSION
 from vicinal_indexer.embed import Embedder, StaticEmbedder
 from vicinal_indexer.errors import InputError, StoreDamaged, StoreLocked, StoreUnavailable
-from vicinal_indexer.files import read_text, walk
+from vicinal_indexer.files import EVERYTHING, read_text, walk
 from vicinal_indexer.plan import Plan, plan
 from vicinal_indexer.rows import SCHEMA_VERSION, FileRow
 from vicinal_indexer.search import find_candidates
@@ -44,7 +44,6 @@ from vicinal_indexer.types import (
 from vicinal_indexer.workers import FEW_FILES, batches, isolated_batches
 from vicinal_indexer.writer import Writer
 
-EVERYTHING = ("",)
 WAIT_SECONDS = 0.05
 READ_PAUSES = (0.0, 0.05, 0.2, 0.5)
 """Seconds before a reader looks again: it may find a file gone because the writer has tidied up in between."""
@@ -156,7 +155,7 @@ class RepositoryIndex:
             self._start_anew(StoreDamaged("it was asked for"))
             return self.sync(progress)
 
-    def sync(self, progress: OnProgress = ignore, *, scope: Sequence[str] = EVERYTHING) -> SyncReport:
+    def sync(self, progress: OnProgress = ignore, *, scope: Collection[str] = EVERYTHING) -> SyncReport:
         """Bring the store up to date with the files; only what looks changed is read.
 
         Where another process holds the lock, it is asked to, and this call waits until that is done.
@@ -202,12 +201,12 @@ class RepositoryIndex:
             cookies.answer(cookie, asdict(report))
         return report
 
-    def _sync(self, progress: OnProgress, scope: Sequence[str]) -> SyncReport:
+    def _sync(self, progress: OnProgress, scope: Collection[str]) -> SyncReport:
         self.check_root()
         with self._writing:
             return self._sync_alone(progress, scope)
 
-    def _sync_alone(self, progress: OnProgress, scope: Sequence[str]) -> SyncReport:
+    def _sync_alone(self, progress: OnProgress, scope: Collection[str]) -> SyncReport:
         started = time.perf_counter()
         opened = self._open_for_writing()
         try:
@@ -241,7 +240,7 @@ class RepositoryIndex:
             )
 
     def _bring_up_to_date(
-        self, opened: Store, progress: OnProgress, scope: Sequence[str]
+        self, opened: Store, progress: OnProgress, scope: Collection[str]
     ) -> tuple[Plan, list[Skipped]]:
         """Carry out the plan; what comes back is what was really new, replaced and dropped."""
         progress(Progress("scan", 0, 0))
@@ -373,7 +372,7 @@ class RepositoryIndex:
         self.close()
 
 
-def _is_in(path: str, scope: Sequence[str]) -> bool:
+def _is_in(path: str, scope: Collection[str]) -> bool:
     return any(not part or path == part or path.startswith(f"{part}/") for part in scope)
 
 

@@ -29,6 +29,7 @@ import pyarrow as pa
 from lancedb.index import FTS, IvfSq
 from lancedb.query import MatchQuery
 
+from vicinal_indexer.atomic import replace_text
 from vicinal_indexer.errors import StoreDamaged, StoreUnavailable, VicinalError
 from vicinal_indexer.globs import to_regex
 from vicinal_indexer.rows import CHUNK_FIELDS, FILE_SCHEMA, FileRow, chunk_schema, file_table
@@ -126,7 +127,7 @@ class Store:
             self._files = self._table("files", FILE_SCHEMA)
             if not self.generation:
                 self.generation = uuid.uuid4().hex
-                _write(meta, {**asdict(key), "generation": self.generation})
+                replace_text(meta, json.dumps({**asdict(key), "generation": self.generation}))
 
     def _check(self, found: object) -> str:
         wanted = asdict(self._key)
@@ -161,7 +162,7 @@ class Store:
         """Say that all writes are finished, and what they wrote."""
         with self._guarded():
             self._hashed = self._prints(self._hashed)
-            _write(self.folder / _SEAL, self._hashed)
+            replace_text(self.folder / _SEAL, json.dumps(self._hashed))
 
     def _break_seal(self) -> None:
         (self.folder / _SEAL).unlink(missing_ok=True)
@@ -232,17 +233,17 @@ class Store:
 
     def remove(self, paths: Sequence[str]) -> None:
         """Forget files: the manifest rows first."""
+        if not paths:
+            return
         with self._guarded():
-            rows = self.files() if paths else {}
-            if paths:
-                self._break_seal()
+            known = self.files()
+            self._break_seal()
             for start in range(0, len(paths), _PATHS_PER_DELETE):
                 some = ", ".join(_quoted(path) for path in paths[start : start + _PATHS_PER_DELETE])
                 self._files.delete(f"path IN ({some})")
                 self._chunks.delete(f"path IN ({some})")
-            if paths:
-                gone = set(paths)
-                self._remember({path: row for path, row in rows.items() if path not in gone})
+            gone = set(paths)
+            self._remember({path: row for path, row in known.items() if path not in gone})
 
     def put(self, rows: Sequence[FileRow], chunks: pa.Table) -> None:
         """Add files that are not stored: their chunks first.
@@ -341,12 +342,6 @@ class Store:
     def bytes_on_disk(self) -> int:
         """The size of everything in the store's folder."""
         return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
-
-
-def _write(path: Path, value: object) -> None:
-    temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_text(json.dumps(value), encoding="utf-8")
-    temporary.replace(path)
 
 
 def exists(folder: Path) -> bool:

@@ -39,6 +39,11 @@ class Chunk:
     text: str
     content_hash: str
 
+    @property
+    def searched_text(self) -> str:
+        """What a search finds it by: its place and what is around it, then the code."""
+        return f"{self.path}\n{self.symbol}\n{self.header}\n{self.text}"
+
 
 @dataclass(frozen=True, slots=True)
 class Region:

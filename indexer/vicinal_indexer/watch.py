@@ -11,20 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from watchdog.events import (
-    DirCreatedEvent,
-    DirDeletedEvent,
-    DirMovedEvent,
-    FileClosedEvent,
-    FileCreatedEvent,
-    FileDeletedEvent,
-    FileModifiedEvent,
-    FileMovedEvent,
-    FileSystemEvent,
-    FileSystemEventHandler,
-)
+from watchdog.events import FileClosedEvent, FileCreatedEvent, FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
+from vicinal_indexer.files import EVERYTHING
 from vicinal_indexer.ignore import IGNORE_FILES, TOOL_FOLDERS
 
 MANY_PATHS = 400
@@ -34,17 +24,10 @@ QUIET_SECONDS = 0.03
 LONGEST_SECONDS = 0.15
 """A burst is one signal: wait until it has been quiet for so long, but not longer than so long in all."""
 
-EVERYTHING = frozenset({""})
-_CHANGES = (  # a folder is "modified" whenever a file in it is; that file has an event of its own
-    DirCreatedEvent,
-    DirDeletedEvent,
-    DirMovedEvent,
-    FileClosedEvent,
-    FileCreatedEvent,
-    FileDeletedEvent,
-    FileModifiedEvent,
-    FileMovedEvent,
-)
+WOKEN = "\0"
+"""No path: somebody wants to be looked at."""
+
+_CHANGES = frozenset({"created", "modified", "moved", "deleted", "closed"})  # "closed" after writing
 
 
 class Signals(FileSystemEventHandler):
@@ -58,8 +41,8 @@ class Signals(FileSystemEventHandler):
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Called by the observer's thread."""
-        if not isinstance(event, _CHANGES):
-            return
+        if event.event_type not in _CHANGES or (event.is_directory and event.event_type == "modified"):
+            return  # a folder is "modified" whenever a file in it is; that file has an event of its own
         for name in (event.src_path, event.dest_path):
             if name:
                 self.signal(str(name))
@@ -103,10 +86,6 @@ class Signals(FileSystemEventHandler):
             taken = frozenset(self._paths - {WOKEN})
             self._paths.clear()
             return taken
-
-
-WOKEN = "\0"
-"""No path: somebody wants to be looked at."""
 
 
 @contextmanager

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from watchdog.events import FileModifiedEvent, FileMovedEvent, FileOpenedEvent
 
 from vicinal_indexer.errors import InputError, StoreLocked, VicinalError
+from vicinal_indexer.files import EVERYTHING
 from vicinal_indexer.follow import Follower
 from vicinal_indexer.index import RepositoryIndex
 from vicinal_indexer.types import SyncReport
-from vicinal_indexer.watch import EVERYTHING, MANY_PATHS, Signals, watching
+from vicinal_indexer.watch import MANY_PATHS, Signals, watching
 
 SECONDS = 60
 

@@ -5,7 +5,6 @@ Owns writing, reading and checking `manifest.json`. It does not know where files
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from vicinal_daemon.errors import ModelDamaged
 from vicinal_daemon.models.layout import MANIFEST
 from vicinal_daemon.models.progress import Progress, silent
+from vicinal_indexer.atomic import replace_text
 
 _FORMAT = 1
 _BLOCK_BYTES = 1 << 20
@@ -140,7 +140,5 @@ def repair_hint(name: str) -> str:
 
 
 def write_json(path: Path, document: object) -> None:
-    """Write JSON so that a reader sees the old file or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    temporary.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    """Write JSON, indented for people, so that a reader sees the old file or the new one."""
+    replace_text(path, json.dumps(document, indent=2) + "\n")
