@@ -2,11 +2,25 @@
 
 VicinalError
 ├── InputError (exit 2)
-│   └── ConfigError                an unknown key or a bad value in a settings file, the environment or a flag
-└── ModelError (exit 4)
-    ├── ModelMissing               the model is not on this machine; the hint names the command that fetches it
-    ├── ModelDamaged               a file fails its checksum or cannot be parsed
-    └── ModelUnusable              the model is of a kind that cannot be tuned or run here
+│   ├── ConfigError                an unknown key or a bad value in a settings file, the environment or a flag
+│   └── TooLarge                   a request with more bytes than any document has
+├── ModelError (exit 4)
+│   ├── ModelMissing               the model is not on this machine; the hint names the command that fetches it
+│   ├── ModelDamaged               a file fails its checksum or cannot be parsed
+│   ├── ModelUnusable              the model is of a kind that cannot be tuned or run here
+│   └── EngineFailed               the process that runs the model failed; the daemon starts it again
+│       ├── EngineCrashed          it died
+│       ├── EngineHung             it did not answer in time and was ended
+│       └── EngineOutOfMemory      it needed more memory than the settings allow
+├── DaemonError (exit 5)
+│   ├── DaemonNotRunning           there is none, and none was to be started
+│   ├── DaemonRunning              there is one already
+│   ├── DaemonUnreachable          it does not start, or does not answer
+│   └── AccessDenied               the token is missing or wrong, or a web page asked
+└── RequestDropped (exit 6)
+    ├── Superseded                 a newer request for the same document took its place
+    ├── Withdrawn                  it was cancelled
+    └── Busy                       too many wait already
 """
 
 from vicinal_indexer.errors import InputError, VicinalError
@@ -14,6 +28,12 @@ from vicinal_indexer.errors import InputError, VicinalError
 
 class ConfigError(InputError):
     """A settings file, environment variable or flag has an unknown key or a bad value."""
+
+
+class TooLarge(InputError):
+    """A request has more bytes than any document that is completed."""
+
+    remedy = "send less; generated and data files are best left alone"
 
 
 class ModelError(VicinalError):
@@ -34,3 +54,71 @@ class ModelDamaged(ModelError):
 
 class ModelUnusable(ModelError):
     """The model loads but cannot do what was asked, for example be tuned."""
+
+
+class EngineFailed(ModelError):
+    """The process that runs the model failed. It costs the request that ran; the daemon starts the process again."""
+
+    remedy = "ask again; if it recurs, `vicinal daemon logs` tells more"
+
+
+class EngineCrashed(EngineFailed):
+    """The engine process died."""
+
+
+class EngineHung(EngineFailed):
+    """The engine process gave no sign of life for too long, and was ended."""
+
+
+class EngineOutOfMemory(EngineFailed):
+    """The engine process needed more memory than the settings allow, and was ended."""
+
+    remedy = "raise engine.memory_mb, lower prompt.context_tokens or tune.max_tokens, or take a smaller model"
+
+
+class DaemonError(VicinalError):
+    """Something is wrong between a client and the daemon."""
+
+    exit_code = 5
+
+
+class DaemonNotRunning(DaemonError):
+    """There is no daemon."""
+
+    remedy = "start it: vicinal daemon start"
+
+
+class DaemonRunning(DaemonError):
+    """There is a daemon already; one serves all editors and repositories of a user."""
+
+    remedy = "`vicinal daemon status` tells about it, `vicinal daemon restart` starts it anew"
+
+
+class DaemonUnreachable(DaemonError):
+    """The daemon does not start, or does not answer."""
+
+    remedy = "`vicinal daemon logs` tells why; `vicinal daemon restart` starts it anew"
+
+
+class AccessDenied(DaemonError):
+    """The caller may not: no valid token, or a web page."""
+
+
+class RequestDropped(VicinalError):
+    """A request was not answered, and that is how it should be."""
+
+    exit_code = 6
+
+
+class Superseded(RequestDropped):
+    """A newer request for the same document took its place."""
+
+
+class Withdrawn(RequestDropped):
+    """The request was cancelled, or its client has gone."""
+
+
+class Busy(RequestDropped):
+    """Too many requests wait already."""
+
+    remedy = "ask again in a moment"

@@ -140,12 +140,12 @@ def test_a_repository_chooses_neither_models_nor_folders(tmp_path: Path, row: co
     assert str(tmp_path / ".vicinal.toml") in error.message
 
 
-def test_every_path_and_every_model_setting_is_closed_to_repositories() -> None:
+def test_every_path_and_every_setting_of_the_machine_is_closed_to_repositories() -> None:
     closed = {row.key for row in config.settings_table() if not row.from_repo}
-    sensitive = {row.key for row in config.settings_table() if row.key.startswith("model.") or row.type == "path"} | {
-        "index.embedder"
-    }
-    assert closed == sensitive
+    machine = ("model.", "daemon.", "engine.", "adapters.limit_")
+    single = {"index.embedder", "warm.idle_seconds", "warm.on_battery"}
+    sensitive = {row.key for row in config.settings_table() if row.key.startswith(machine) or row.type == "path"}
+    assert closed == sensitive | single
 
 
 def test_every_setting_is_described() -> None:

@@ -35,15 +35,11 @@ def _side_by_side(answer: Answer) -> RenderableType:
     grid.add_column(ratio=1)
     grid.add_column(ratio=1)
     title = "with what it studied" if answer.evidence else "completion"
-    grid.add_row(
-        Panel(_code(answer.completion.text), title=title, border_style="green", title_align="left"),
-        Panel(
-            _code(answer.base.text),
-            title="base model, this file only",
-            border_style="dim",
-            title_align="left",
-        ),
-    )
+    panels = [Panel(_code(answer.completion.text), title=title, border_style="green", title_align="left")]
+    if answer.base is not None:
+        base = "base model, this file only"
+        panels.append(Panel(_code(answer.base.text), title=base, border_style="dim", title_align="left"))
+    grid.add_row(*panels)
     if answer.present.strip():
         present = Panel(_code(answer.present), title="in the file now", border_style="dim", title_align="left")
         return Group(grid, present)

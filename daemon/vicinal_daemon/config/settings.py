@@ -5,12 +5,14 @@ A setting marked `_NOT_FROM_REPO` chooses what is loaded or where files lie, whi
 not.
 """
 
+import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
 
-from platformdirs import user_cache_path, user_data_path
+from platformdirs import user_cache_path, user_data_path, user_log_path, user_runtime_path, user_state_path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 APP_NAME: Final = "vicinal"
@@ -26,6 +28,13 @@ def _absolute(path: Path) -> Path:
     if not expanded.is_absolute():
         raise ValueError("must be an absolute path, or begin with ~")
     return expanded
+
+
+def _runtime_folder() -> Path:
+    # Without a session's own folder platformdirs takes one in /tmp, where others could be first.
+    if sys.platform == "linux" and "XDG_RUNTIME_DIR" not in os.environ:
+        return user_state_path(APP_NAME, appauthor=False) / "run"
+    return user_runtime_path(APP_NAME, appauthor=False)
 
 
 Folder = Annotated[Path, AfterValidator(_absolute)]
@@ -147,6 +156,114 @@ class GenerateSettings(_Section):
     max_tokens: int = Field(default=64, ge=1, le=4096, description="Tokens at most in one completion.")
 
 
+class DaemonSettings(_Section):
+    """The resident process."""
+
+    folder: Folder = Field(
+        default_factory=_runtime_folder,
+        description="The folder of the daemon's socket, lock and token; one daemon serves it.",
+        json_schema_extra={**_NOT_FROM_REPO, "shown_default": "the platform's folder for sockets"},
+    )
+    log_dir: Folder = Field(
+        default_factory=lambda: user_log_path(APP_NAME, appauthor=False),
+        description="The folder of the daemon's logs.",
+        json_schema_extra={**_NOT_FROM_REPO, "shown_default": "the platform's folder for logs"},
+    )
+    tcp: bool = Field(
+        default=False,
+        description="Listen on a loopback port, with a token, instead of a Unix socket; always so on Windows.",
+        json_schema_extra=_NOT_FROM_REPO,
+    )
+    workspace_idle_minutes: float = Field(
+        default=240.0,
+        ge=0.0,
+        le=1e6,
+        description="A repository that was not used for so long is closed, until it is used again; 0 never closes.",
+        json_schema_extra=_NOT_FROM_REPO,
+    )
+    queue: int = Field(
+        default=256,
+        ge=1,
+        le=10_000,
+        description="Completions that may wait; more are refused.",
+        json_schema_extra=_NOT_FROM_REPO,
+    )
+
+
+class EngineSettings(_Section):
+    """The process that runs the model for the daemon."""
+
+    memory_mb: int = Field(
+        default=0,
+        ge=0,
+        le=10_000_000,
+        description="The most memory the engine may take, in MB; what needs more fails. 0 is three quarters of the "
+        "machine's.",
+        json_schema_extra=_NOT_FROM_REPO,
+    )
+    idle_minutes: float = Field(
+        default=30.0,
+        ge=0.0,
+        le=1e6,
+        description="The model is unloaded after so long without a request; 0 keeps it.",
+        json_schema_extra=_NOT_FROM_REPO,
+    )
+    hang_seconds: float = Field(
+        default=120.0,
+        ge=0.1,
+        le=86_400.0,
+        description="An engine that gives no sign of life for so long is ended and started again.",
+        json_schema_extra=_NOT_FROM_REPO,
+    )
+
+
+class AdapterSettings(_Section):
+    """What was learned, and how long it is kept."""
+
+    limit_mb: int = Field(
+        default=512,
+        ge=1,
+        le=10_000_000,
+        description="Disk for adapters, in MB; the least recently used give way.",
+        json_schema_extra=_NOT_FROM_REPO,
+    )
+    limit_count: int = Field(
+        default=64,
+        ge=1,
+        le=100_000,
+        description="Adapters kept.",
+        json_schema_extra=_NOT_FROM_REPO,
+    )
+    near: float = Field(
+        default=0.6,
+        ge=0.0,
+        le=1.0,
+        description="An adapter serves another selection if they share at least this much; 1 wants the same one.",
+    )
+
+
+class WarmSettings(_Section):
+    """The repository's own adapter, trained when the machine is idle."""
+
+    steps: int = Field(
+        default=64, ge=0, le=10_000, description="Training steps of the warm adapter, one a chunk; 0 trains none."
+    )
+    idle_seconds: float = Field(
+        default=60.0,
+        ge=0.0,
+        le=86_400.0,
+        description="It is trained once nobody has asked for anything for so long.",
+        json_schema_extra=_NOT_FROM_REPO,
+    )
+    refresh: float = Field(
+        default=0.2, gt=0.0, le=1.0, description="It is trained anew once this share of what it rests on has changed."
+    )
+    on_battery: bool = Field(
+        default=False, description="Train it also without mains power.", json_schema_extra=_NOT_FROM_REPO
+    )
+    start: bool = Field(default=False, description="Whether tuning for a request starts from it, not from the base.")
+
+
 class Settings(_Section):
     """All settings of one process. `origins` tells for each key which layer set it."""
 
@@ -156,5 +273,9 @@ class Settings(_Section):
     tune: TuneSettings = TuneSettings()
     prompt: PromptSettings = PromptSettings()
     generate: GenerateSettings = GenerateSettings()
+    daemon: DaemonSettings = DaemonSettings()
+    engine: EngineSettings = EngineSettings()
+    adapters: AdapterSettings = AdapterSettings()
+    warm: WarmSettings = WarmSettings()
     seed: int = Field(default=0, ge=0, le=2**32 - 1, description="Same inputs and same seed give the same answer.")
     origins: Mapping[str, str] = Field(default=MappingProxyType({}), exclude=True, repr=False)

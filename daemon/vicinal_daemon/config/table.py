@@ -106,7 +106,9 @@ def _type_words(field: FieldInfo) -> str:
         return "one of " + ", ".join(f"`{choice}`" for choice in get_args(field.annotation))
     words = {int: "integer", float: "number", bool: "true or false", str: "text", Path: "path"}
     name = words[field.annotation] if field.annotation in words else str(field.annotation)
-    low = next((limit.ge for limit in field.metadata if isinstance(limit, annotated_types.Ge)), None)
+    low: Any = next((limit.ge for limit in field.metadata if isinstance(limit, annotated_types.Ge)), None)
+    if low is None:
+        low = next((limit.gt for limit in field.metadata if isinstance(limit, annotated_types.Gt)), None)
     high = next((limit.le for limit in field.metadata if isinstance(limit, annotated_types.Le)), None)
     return f"{name}, {low:,} to {high:,}" if low is not None and high is not None else name
 

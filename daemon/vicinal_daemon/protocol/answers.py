@@ -1,21 +1,18 @@
-"""The messages between Vicinal's parts and its users, versioned.
+"""What Vicinal says: the answer to a place in a file, and the findings for a question.
 
-Owns their shapes; `docs/answer.schema.json` is generated from here. Imports no torch and no lancedb, so that the
-language server can share it.
+Owns their shapes; `docs/answer.schema.json` and `docs/findings.schema.json` are generated from here.
 """
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-PROTOCOL_VERSION: Literal[1] = 1
+from vicinal_daemon.protocol.message import PROTOCOL_VERSION, Message
 
-
-class _Message(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+AdaptationKind = Literal["fresh", "cached", "warm", "base"]
 
 
-class Text(_Message):
+class Text(Message):
     """Text that a model wrote, and how likely it found it."""
 
     text: str = Field(description="what would stand at the cursor; may be empty")
@@ -24,7 +21,7 @@ class Text(_Message):
     seconds: float = Field(ge=0)
 
 
-class Confidence(_Message):
+class Confidence(Message):
     """How far to trust the answer."""
 
     value: float = Field(ge=0, le=1, description="geometric mean of `explained` and `token_probability`")
@@ -40,7 +37,7 @@ class Confidence(_Message):
     curve: list[float] = Field(description="sigma after 0, 1, .. n picks")
 
 
-class Evidence(_Message):
+class Evidence(Message):
     """Code of the repository that the answer rests on."""
 
     path: str = Field(description="relative to the repository, with /")
@@ -52,7 +49,7 @@ class Evidence(_Message):
     in_prompt: bool = Field(description="whether the model also read it in the prompt")
 
 
-class Guard(_Message):
+class Guard(Message):
     """What the adapter did to the loss on the visible context."""
 
     base: float = Field(description="nats per token without the adapter")
@@ -60,27 +57,37 @@ class Guard(_Message):
     half: float = Field(description="with half of it")
 
 
-class Adaptation(_Message):
+class Adaptation(Message):
     """What was learned for this answer."""
 
-    kind: Literal["fresh", "base"] = Field(description="`base`: nothing was learned, or the guard dropped it")
+    kind: AdaptationKind = Field(
+        description="`fresh`: tuned for this request; `cached`: tuned before, for this selection or one near to it; "
+        "`warm`: the repository's own adapter; `base`: none, or the guard dropped it"
+    )
     strategy: Literal["sift", "nn", "none"]
     steps: int = Field(ge=0, description="gradient steps taken")
     losses: list[float] = Field(description="nats per token of each step's example, before its step")
     scale: float = Field(ge=0, le=1, description="how much of the adapter the guard kept")
     guard: Guard | None = Field(description="null if the guard was off or nothing was tuned")
+    nearness: float = Field(
+        default=1.0, ge=0, le=1, description="of a cached adapter's selection to this one; 1 is the same selection"
+    )
+    behind: bool = Field(default=False, description="whether tuning goes on behind this answer, for the next one")
 
 
-class Answer(_Message):
+class Answer(Message):
     """The answer to one request (`vicinal complete --json`)."""
 
     version: Literal[1] = PROTOCOL_VERSION
+    id: str = Field(default="", description="what feedback refers to; empty if no daemon answered")
     repository: str
     path: str = Field(description="relative to the repository, with /")
     line: int = Field(ge=1, description="of the cursor")
     column: int = Field(ge=1, description="of the cursor, in characters")
     completion: Text
-    base: Text = Field(description="the same place by the base model, which saw only this file")
+    base: Text | None = Field(
+        description="the same place by the base model, which saw only this file; null if it was not asked for"
+    )
     present: str = Field(description="what stands there in the file; the model did not see it")
     confidence: Confidence
     adaptation: Adaptation
@@ -90,10 +97,11 @@ class Answer(_Message):
     model: str
     device: str
     seed: int
+    typed_ahead: bool = Field(default=False, description="whether this is the rest of an earlier answer, typed into")
     seconds: dict[str, float] = Field(description="wall-clock time of each stage")
 
 
-class Finding(_Message):
+class Finding(Message):
     """Code of the repository that tells something about a question."""
 
     path: str = Field(description="relative to the repository, with /")
@@ -107,14 +115,14 @@ class Finding(_Message):
     similarity: float = Field(ge=0, le=1, description="kernel of question and chunk")
 
 
-class Sentence(_Message):
+class Sentence(Message):
     """A sentence of a written answer and the findings that bear it out."""
 
     text: str
     cites: list[int] = Field(description="numbers of findings, from 1; empty if none bears it out")
 
 
-class WrittenAnswer(_Message):
+class WrittenAnswer(Message):
     """What a language model made of the findings."""
 
     sentences: list[Sentence]
@@ -123,7 +131,7 @@ class WrittenAnswer(_Message):
     model: str
 
 
-class Findings(_Message):
+class Findings(Message):
     """The answer to one question (`vicinal query --json`)."""
 
     version: Literal[1] = PROTOCOL_VERSION

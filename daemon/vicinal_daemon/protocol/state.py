@@ -1,0 +1,135 @@
+"""What the daemon says of itself: workspaces, the model, the queue, adapters, recent answers; and its events.
+
+Owns the shapes of `/v1/status`, `/v1/events` and of errors. It does not know who fills them in.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from vicinal_daemon.protocol.answers import AdaptationKind
+from vicinal_daemon.protocol.message import PROTOCOL_VERSION, Message
+
+
+class Trouble(Message):
+    """An error as it crosses the API: what happened and what to do about it."""
+
+    type: str = Field(description="the error's class in kebab case, for example `superseded`")
+    message: str
+    hint: str = ""
+    exit_code: int = 1
+
+
+class Failed(Message):
+    """The body of every answer that is not a success."""
+
+    error: Trouble
+
+
+class ModelState(Message):
+    """The engine process."""
+
+    name: str
+    state: Literal["unloaded", "loading", "ready", "failed"]
+    engine: str
+    device: str = ""
+    pid: int | None = None
+    memory_bytes: int = 0
+    memory_limit_bytes: int = 0
+    restarts: int = Field(default=0, ge=0, description="times it died and was started again")
+    problem: Trouble | None = None
+    seconds_per_step: float | None = Field(default=None, description="measured, of one training step")
+    seconds_per_token: float | None = Field(default=None, description="measured, of one token written")
+
+
+class WorkspaceState(Message):
+    """One repository."""
+
+    root: str
+    state: Literal["opening", "indexing", "ready", "paused", "gone", "failed"]
+    files: int = 0
+    chunks: int = 0
+    skipped: int = 0
+    bytes_on_disk: int = 0
+    done: int = Field(default=0, description="files of the running sync that are done")
+    total: int = 0
+    writer: bool = Field(default=False, description="whether this daemon keeps it fresh; else another vicinal does")
+    idle_seconds: float = 0.0
+    problem: Trouble | None = None
+    warm: str = Field(default="", description="the warm adapter in words; empty if there is none")
+
+
+class QueueState(Message):
+    """What waits for the accelerator, by priority, and what is at work."""
+
+    waiting: dict[str, int]
+    running: str = ""
+    requests: int = Field(default=0, description="completions that are being answered")
+
+
+class AdapterState(Message):
+    """One adapter on disk."""
+
+    key: str
+    workspace: str
+    kind: Literal["tuned", "warm"]
+    bytes: int
+    steps: int
+    scale: float
+    pinned: bool
+    created: float = Field(description="seconds since the epoch")
+    used: float
+    paths: list[str]
+
+
+class AdaptersState(Message):
+    """All adapters."""
+
+    adapters: list[AdapterState]
+    bytes: int
+    limit_bytes: int
+    limit_count: int
+
+
+class RecentAnswer(Message):
+    """One answer, in short."""
+
+    id: str
+    at: float = Field(description="seconds since the epoch")
+    workspace: str
+    path: str
+    line: int
+    kind: AdaptationKind
+    steps: int
+    typed_ahead: bool
+    confidence: float
+    seconds: dict[str, float]
+
+
+class DaemonState(Message):
+    """`GET /v1/status`."""
+
+    version: Literal[1] = PROTOCOL_VERSION
+    vicinal: str
+    pid: int
+    started: float = Field(description="seconds since the epoch")
+    address: str
+    memory_bytes: int
+    model: ModelState
+    workspaces: list[WorkspaceState]
+    queue: QueueState
+    adapters: int
+    adapter_bytes: int
+    answers: list[RecentAnswer]
+    counts: dict[str, int] = Field(default_factory=dict)
+
+
+class Event(Message):
+    """One thing that happened: `/v1/events`, and the progress of a streamed request."""
+
+    name: str = Field(description="stage, index, model, answer, adapter, log")
+    workspace: str = ""
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    detail: str = ""

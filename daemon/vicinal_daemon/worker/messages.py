@@ -1,0 +1,230 @@
+"""What the daemon and its engine process say to each other.
+
+Owns the units of work that the accelerator does: each one takes at most one training step or one generation, so that
+whoever schedules them can change its mind in between. Values only: no torch here, all of it pickles. Both ends are
+the same version of Vicinal, as one starts the other.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vicinal_daemon.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Code from elsewhere in the repository, for the prompt or to learn from (a `generate.prompt.Snippet`)."""
+
+    path: str
+    language: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wear:
+    """An adapter by name. The engine keeps the last few in memory and reads others from `file`."""
+
+    key: str
+    file: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class PromptShape:
+    """How a prompt is built: see `generate.prompt.build_prompt`."""
+
+    target: Target
+    snippets: tuple[Code, ...]
+    context_tokens: int
+    pick_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Load the model; the answer is `Loaded`. Must come first."""
+
+    transformers_dir: Path
+    gguf: Path | None
+    name: str
+    engine: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The model is ready. `device` in torch's words; `tunable`: whether `Begin` can be asked for."""
+
+    device: str
+    tunable: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Complete at the target, wearing an adapter (None: the base model); the answer is `Written`.
+
+    `stops`: texts at which to end, besides the number of lines; `lines` 0 is no bound on lines. With `streams`,
+    `Piece`s come before the answer.
+    """
+
+    prompt: PromptShape
+    wear: Wear | None
+    lines: int
+    max_tokens: int
+    stops: tuple[str, ...] = ()
+    streams: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Text so far, untrimmed."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written.
+
+    Attributes:
+        text: as it is to be shown.
+        log_probabilities: natural logs, of the tokens shown.
+        tokens: generated, before trimming.
+        prompt_tokens: of the whole prompt; `read_tokens` of them had to be read, the others were known from before.
+        read_seconds, write_seconds: of reading the prompt, of writing.
+        finished: whether it ended by itself (end token or stop rule) rather than by `max_tokens` or cancellation.
+    """
+
+    text: str
+    log_probabilities: tuple[float, ...]
+    tokens: int
+    prompt_tokens: int
+    read_tokens: int
+    read_seconds: float
+    write_seconds: float
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """Answer a question in words, by the base model; the answer is `Written`."""
+
+    system: str
+    user: str
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Begin to tune: one step an example, in order. `start` is the adapter to start from (None: a new one).
+
+    The answer is `Begun`. Steps are asked for one by one.
+    """
+
+    run: str
+    examples: tuple[Code, ...]
+    rank: int
+    learning_rate: float
+    max_tokens: int
+    seed: int
+    start: Wear | None = None
+    done: int = 0
+    """Steps taken in an earlier life of this run (a checkpoint): they are skipped, `start` has their effect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A run waits for its first step; `steps` is how many there will be (examples too short to learn from are none)."""
+
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Take the next step of a run; the answer is `Stepped`."""
+
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """A step was taken. `loss` in nats per token, before it; `tokens` of the example."""
+
+    done: int
+    steps: int
+    loss: float
+    tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Make an adapter of what a run has learned so far, guarded; the run can go on afterwards. The answer is `Judged`.
+
+    Attributes:
+        key: the name that the adapter will have.
+        prompt: its visible context is what the guard scores; None: no guard.
+        held_out: texts that the guard scores instead, where there is no prompt (the warm adapter).
+        file: where to write it (safetensors; through a temporary file), None to keep it in memory only.
+        metadata: strings to write into the file's header.
+    """
+
+    run: str
+    key: str
+    prompt: PromptShape | None
+    held_out: tuple[Code, ...] = ()
+    file: Path | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the guard found: nats per token by scale (0.0 is the base; empty if there was no guard), and the scale kept.
+
+    With `scale` 0 the adapter was dropped, and nothing was written.
+    """
+
+    context_loss: tuple[tuple[float, float], ...]
+    scale: float
+    bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Forget a run; no answer but `Done`."""
+
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Forget adapters by key, in memory; no answer but `Done`."""
+
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Nothing more to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A unit failed by a typed error; the process goes on. `kind` is the name of the error's class."""
+
+    kind: str
+    message: str
+    hint: str
+
+
+Unit = Load | Write | Chat | Begin | Step | Judge | Drop | Forget
+Result = Loaded | Written | Begun | Stepped | Judged | Done
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One message of either direction: `number` pairs answers with units."""
+
+    number: int
+    body: Unit | Result | Piece | Failed | None
+    """None, to the engine: cancel that unit."""
