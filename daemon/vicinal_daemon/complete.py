@@ -4,25 +4,23 @@ Owns how the rooms are joined, and nothing else: each stage is a function of its
 shared with `evaluate`. It does not know the command line, nor where settings came from.
 """
 
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from vicinal_daemon import protocol
+from vicinal_daemon.assemble import Choice, Learned, adaptation_of, confidence_of, evidence_of, text_of
 from vicinal_daemon.config import Settings
 from vicinal_daemon.errors import ModelUnusable
 from vicinal_daemon.generate.engine import Cancelled, Engine, Generated
 from vicinal_daemon.generate.post import is_looping, lines_done, trim
 from vicinal_daemon.generate.prompt import Prompt, build_prompt, headed, last_tokens
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
-from vicinal_daemon.select import Selection, lexical_kernel, select
+from vicinal_daemon.select import lexical_kernel, select
 from vicinal_daemon.select.strategies import Strategy
 from vicinal_daemon.stages import OnStage, Stopwatch, silent
 from vicinal_daemon.target import Target
 from vicinal_daemon.tune.lora import Adapter, applied
 from vicinal_daemon.tune.tuner import OnStep, Tuned, TuningSettings, tune
-from vicinal_daemon.uncertainty import Confidence, confidence
 from vicinal_indexer import languages
 from vicinal_indexer.index import RepositoryIndex
 from vicinal_indexer.terms import subwords
@@ -30,26 +28,6 @@ from vicinal_indexer.types import Chunk, Region
 
 QUERY_LINES = 16
 """How many lines before the cursor ask the question (chosen on rich and peft: benchmarks/RESULTS.md)."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Choice:
-    """What could be learned for a target, and what was chosen.
-
-    Attributes:
-        chunks: the candidates; `selection.picks` index into them.
-    """
-
-    chunks: tuple[Chunk, ...]
-    selection: Selection
-
-    def picked(self) -> list[Chunk]:
-        """The picks in order, repeats included."""
-        return [self.chunks[pick] for pick in self.selection.picks]
-
-    def snippets(self, count: int) -> list[Chunk]:
-        """The first `count` distinct picks, for the prompt."""
-        return [self.chunks[pick] for pick in self.selection.distinct()[:count]]
 
 
 def find_candidates(index: RepositoryIndex, engine: Engine, target: Target, settings: Settings) -> list[Chunk]:
@@ -161,7 +139,7 @@ def complete(
     on_stage("base", 0, 0)
     with watch.stage("base"):
         base_prompt = prompt_for(target, [], engine, settings)
-        base = _text(*write(engine, base_prompt, target, settings, cancelled), watch.seconds)
+        base_text, base = write(engine, base_prompt, target, settings, cancelled)
 
     tuned = Tuned(None, (), {}, (0.0, 0.0))
     steps = min(settings.tune.steps, len(choice.selection.picks))
@@ -182,17 +160,19 @@ def complete(
     with watch.stage("generate"), _wearing(engine, tuned.adapter):
         text, generated = write(engine, prompt, target, settings, cancelled)
     shown = [p for (start, _), p in zip(generated.spans, generated.log_probabilities, strict=True) if start < len(text)]
+    scale = tuned.adapter.scale if tuned.adapter is not None else 0.0
+    learned = Learned(tuned.losses, tuned.context_loss, scale)
     return protocol.Answer(
         repository=repository,
         path=target.path,
         line=target.line,
         column=target.column,
-        completion=_text(text, generated, watch.seconds, stage="generate"),
-        base=base,
+        completion=_text(text, generated, watch.seconds["generate"]),
+        base=_text(base_text, base, watch.seconds["base"]),
         present=target.hidden,
-        confidence=_confidence(confidence(choice.selection, shown), choice.selection),
-        adaptation=_adaptation(tuned, strategy),
-        evidence=_evidence(choice, len(tuned.losses), len(snippets)),
+        confidence=confidence_of(choice.selection, shown),
+        adaptation=adaptation_of("fresh", strategy, learned),
+        evidence=evidence_of(choice, len(tuned.losses), len(snippets)),
         candidates=len(chunks),
         skipped_files=skipped_files,
         model=engine.name,
@@ -224,55 +204,5 @@ def _wearing(engine: Engine, adapter: Adapter | None) -> Iterator[None]:
             yield
 
 
-def _text(text: str, generated: Generated, seconds: dict[str, float], stage: str = "base") -> protocol.Text:
-    values = generated.log_probabilities
-    return protocol.Text(
-        text=text,
-        tokens=len(values),
-        mean_log_probability=sum(values) / len(values) if values else None,
-        seconds=round(seconds.get(stage, 0.0), 4),
-    )
-
-
-def _confidence(score: Confidence, selection: Selection) -> protocol.Confidence:
-    return protocol.Confidence(
-        value=score.value,
-        explained=score.explained,
-        token_probability=score.token_probability,
-        least_probability=score.least_probability,
-        sigma_0=selection.sigma_0,
-        sigma_n=selection.sigma_n,
-        sigma_inf=selection.sigma_inf,
-        curve=[variance**0.5 for variance in selection.variances],
-    )
-
-
-def _adaptation(tuned: Tuned, strategy: Strategy) -> protocol.Adaptation:
-    loss = tuned.context_loss
-    return protocol.Adaptation(
-        kind="base" if tuned.adapter is None else "fresh",
-        strategy=strategy,
-        steps=len(tuned.losses),
-        losses=list(tuned.losses),
-        scale=tuned.adapter.scale if tuned.adapter is not None else 0.0,
-        guard=protocol.Guard(base=loss[0.0], full=loss[1.0], half=loss[0.5]) if loss else None,
-    )
-
-
-def _evidence(choice: Choice, steps: int, in_prompt: int) -> list[protocol.Evidence]:
-    shares: defaultdict[int, float] = defaultdict(float)
-    for pick, share in zip(choice.selection.picks, choice.selection.shares, strict=True):
-        shares[pick] += share
-    trained = Counter(choice.selection.picks[:steps])
-    return [
-        protocol.Evidence(
-            path=choice.chunks[pick].path,
-            start_line=choice.chunks[pick].start_line,
-            end_line=choice.chunks[pick].end_line,
-            symbol=choice.chunks[pick].symbol,
-            share=min(1.0, shares[pick]),
-            steps=trained[pick],
-            in_prompt=rank < in_prompt,
-        )
-        for rank, pick in enumerate(choice.selection.distinct())
-    ]
+def _text(text: str, generated: Generated, seconds: float) -> protocol.Text:
+    return text_of(text, generated.log_probabilities, len(generated.log_probabilities), seconds)

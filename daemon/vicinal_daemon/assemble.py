@@ -1,0 +1,108 @@
+"""From what the stages found out to the messages that say it.
+
+Owns that mapping. It decides nothing and runs nothing.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vicinal_daemon import protocol
+from vicinal_daemon.select import Selection
+from vicinal_daemon.select.strategies import Strategy
+from vicinal_daemon.uncertainty import confidence
+from vicinal_indexer.types import Chunk
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """What could be learned for a target, and what was chosen.
+
+    Attributes:
+        chunks: the candidates; `selection.picks` index into them.
+    """
+
+    chunks: tuple[Chunk, ...]
+    selection: Selection
+
+    def picked(self) -> list[Chunk]:
+        """The picks in order, repeats included."""
+        return [self.chunks[pick] for pick in self.selection.picks]
+
+    def snippets(self, count: int) -> list[Chunk]:
+        """The first `count` distinct picks, for the prompt."""
+        return [self.chunks[pick] for pick in self.selection.distinct()[:count]]
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What an adapter is made of.
+
+    Attributes:
+        losses: of each step's example before its step, in nats per token.
+        context_loss: nats per token of the visible context by scale, empty if there was no guard.
+        scale: what the guard left of it; 0 is nothing.
+    """
+
+    losses: tuple[float, ...] = ()
+    context_loss: Mapping[float, float] | None = None
+    scale: float = 0.0
+
+
+def text_of(text: str, log_probabilities: Sequence[float], tokens: int, seconds: float) -> protocol.Text:
+    """A text and how likely the model found the tokens of it that are shown."""
+    count = len(log_probabilities)
+    mean = sum(log_probabilities) / count if count else None
+    return protocol.Text(text=text, tokens=tokens, mean_log_probability=mean, seconds=round(seconds, 4))
+
+
+def confidence_of(selection: Selection, log_probabilities: Sequence[float]) -> protocol.Confidence:
+    """The score of a text whose shown tokens have these natural log probabilities."""
+    score = confidence(selection, log_probabilities)
+    return protocol.Confidence(
+        value=score.value,
+        explained=score.explained,
+        token_probability=score.token_probability,
+        least_probability=score.least_probability,
+        sigma_0=selection.sigma_0,
+        sigma_n=selection.sigma_n,
+        sigma_inf=selection.sigma_inf,
+        curve=[variance**0.5 for variance in selection.variances],
+    )
+
+
+def adaptation_of(
+    kind: protocol.AdaptationKind, strategy: Strategy, learned: Learned, *, nearness: float = 1.0, behind: bool = False
+) -> protocol.Adaptation:
+    """What was learned for an answer; an adapter that the guard dropped is the base."""
+    loss = learned.context_loss
+    return protocol.Adaptation(
+        kind=kind if learned.scale > 0 else "base",
+        strategy=strategy,
+        steps=len(learned.losses),
+        losses=list(learned.losses),
+        scale=learned.scale,
+        guard=protocol.Guard(base=loss[0.0], full=loss[1.0], half=loss[0.5]) if loss else None,
+        nearness=nearness,
+        behind=behind,
+    )
+
+
+def evidence_of(choice: Choice, steps: int, in_prompt: int) -> list[protocol.Evidence]:
+    """The distinct picks, of which the first `in_prompt` were shown and the first `steps` picks trained on."""
+    shares: defaultdict[int, float] = defaultdict(float)
+    for pick, share in zip(choice.selection.picks, choice.selection.shares, strict=True):
+        shares[pick] += share
+    trained = Counter(choice.selection.picks[:steps])
+    return [
+        protocol.Evidence(
+            path=choice.chunks[pick].path,
+            start_line=choice.chunks[pick].start_line,
+            end_line=choice.chunks[pick].end_line,
+            symbol=choice.chunks[pick].symbol,
+            share=min(1.0, shares[pick]),
+            steps=trained[pick],
+            in_prompt=rank < in_prompt,
+        )
+        for rank, pick in enumerate(choice.selection.distinct())
+    ]
