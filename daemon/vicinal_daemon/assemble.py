@@ -39,11 +39,13 @@ class Learned:
     """What an adapter is made of.
 
     Attributes:
-        losses: of each step's example before its step, in nats per token.
+        steps: gradient steps taken.
+        losses: of each step's example before its step, in nats per token; empty if that is not known any more.
         context_loss: nats per token of the visible context by scale, empty if there was no guard.
         scale: what the guard left of it; 0 is nothing.
     """
 
+    steps: int = 0
     losses: tuple[float, ...] = ()
     context_loss: Mapping[float, float] | None = None
     scale: float = 0.0
@@ -79,7 +81,7 @@ def adaptation_of(
     return protocol.Adaptation(
         kind=kind if learned.scale > 0 else "base",
         strategy=strategy,
-        steps=len(learned.losses),
+        steps=learned.steps,
         losses=list(learned.losses),
         scale=learned.scale,
         guard=protocol.Guard(base=loss[0.0], full=loss[1.0], half=loss[0.5]) if loss else None,

@@ -161,7 +161,7 @@ def complete(
         text, generated = write(engine, prompt, target, settings, cancelled)
     shown = [p for (start, _), p in zip(generated.spans, generated.log_probabilities, strict=True) if start < len(text)]
     scale = tuned.adapter.scale if tuned.adapter is not None else 0.0
-    learned = Learned(tuned.losses, tuned.context_loss, scale)
+    learned = Learned(len(tuned.losses), tuned.losses, tuned.context_loss, scale)
     return protocol.Answer(
         repository=repository,
         path=target.path,

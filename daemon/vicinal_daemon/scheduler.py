@@ -49,6 +49,10 @@ class Cancellation:
             self.reason = reason
             self.event.set()
 
+    def is_set(self) -> bool:
+        """Whether it is not wanted any more; may be asked from any thread."""
+        return self.reason is not None
+
     def check(self) -> None:
         """Raise the reason, if there is one."""
         if self.reason is not None:
@@ -60,11 +64,11 @@ class Cancellation:
         Raises:
             VicinalError: the reason.
         """
-        self.check()
         task = asyncio.ensure_future(work)
         stop = asyncio.ensure_future(self.event.wait())
         try:
-            await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
+            if self.reason is None:
+                await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return task.result()
             self.check()

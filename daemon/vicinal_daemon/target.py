@@ -78,35 +78,49 @@ def find_repository(path: Path) -> Path:
 
 
 def read_target(root: Path, location: Location, lines: int) -> Target:
-    """Read the file and cut it at the location.
+    """Read the file and cut it at the location; the wanted lines are completed anew.
 
     Raises:
         InputError: the file is missing, unreadable, outside `root`, not text, or ends before the place.
     """
     # Like any tool, take the path from the working directory first, then from the repository.
     path = location.path if location.path.exists() else root / location.path
-    relative = _inside(root, path, location.path)
-    text = _read(path, location.path)
+    relative = path_inside(root, path, location.path)
+    text = read_document(path, location.path)
+    return cut(relative, text, location.line, location.column or 1, lines, hidden_lines=lines)
+
+
+def cut(path: str, text: str, line: int, column: int, lines: int, *, hidden_lines: int = 0) -> Target:
+    """Cut a document at the cursor. The rest of its line and what follows, `hidden_lines` in all, are completed anew.
+
+    Raises:
+        InputError: the document ends before the place.
+    """
     rows = text.split("\n")
-    if location.line > len(rows):
+    if line > len(rows):
         raise InputError(
-            f"{location.path} has {len(rows)} lines; there is no line {location.line}",
-            hint=f"give a line from 1 to {len(rows)}",
+            f"{path} has {len(rows)} lines; there is no line {line}", hint=f"give a line from 1 to {len(rows)}"
         )
-    row = rows[location.line - 1].removesuffix("\r")
-    column = location.column or 1
+    row = rows[line - 1].removesuffix("\r")
     if column > len(row) + 1:
         raise InputError(
-            f"line {location.line} of {location.path} has {len(row)} characters; there is no column {column}",
+            f"line {line} of {path} has {len(row)} characters; there is no column {column}",
             hint=f"give a column from 1 to {len(row) + 1}",
         )
-    start = sum(len(line) + 1 for line in rows[: location.line - 1]) + column - 1
-    end = sum(len(line) + 1 for line in rows[: location.line - 1 + lines]) - 1
+    start = sum(len(above) + 1 for above in rows[: line - 1]) + column - 1
+    end = start
+    if hidden_lines:
+        end = sum(len(above) + 1 for above in rows[: line - 1 + hidden_lines]) - 1
     end = max(start, min(end, len(text)))
-    return Target(relative, text[:start], text[start:end], text[end:], location.line, column, lines)
+    return Target(path, text[:start], text[start:end], text[end:], line, column, lines)
 
 
-def _inside(root: Path, path: Path, shown: Path) -> str:
+def path_inside(root: Path, path: Path, shown: Path) -> str:
+    """`path` relative to `root`, with `/`.
+
+    Raises:
+        InputError: it is not inside.
+    """
     try:
         return path.resolve().relative_to(root.resolve()).as_posix()
     except ValueError:
@@ -117,7 +131,12 @@ def _inside(root: Path, path: Path, shown: Path) -> str:
         raise InputError(f"{shown} cannot be resolved: {error}", hint="check for a loop of symbolic links") from error
 
 
-def _read(path: Path, shown: Path) -> str:
+def read_document(path: Path, shown: Path) -> str:
+    """The text of a file; `shown` is what errors call it.
+
+    Raises:
+        InputError: it is missing, unreadable, too large or not text.
+    """
     try:
         if not path.is_file():
             raise InputError(f"{shown} is not a file", hint="check the path; it is taken from here, then from --repo")

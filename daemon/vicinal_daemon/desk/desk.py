@@ -1,0 +1,329 @@
+"""The desk: the path of a request through the daemon.
+
+Owns one request a document, answers typed ahead, what is done for one answer, and what goes on behind it. The stages
+of an answer are those of `complete`, whose functions it uses. It does not know HTTP.
+"""
+
+import asyncio
+import logging
+import time
+import uuid
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable
+from pathlib import Path
+
+from vicinal_daemon import config, protocol
+from vicinal_daemon.accelerator import Accelerator
+from vicinal_daemon.assemble import Learned, adaptation_of, confidence_of, evidence_of, text_of
+from vicinal_daemon.config import Settings
+from vicinal_daemon.desk.finder import Finder
+from vicinal_daemon.desk.jobs import Found, Job, codes, locate
+from vicinal_daemon.desk.typed import TypedAhead
+from vicinal_daemon.desk.writer import Writer
+from vicinal_daemon.models import ModelFiles
+from vicinal_daemon.policy import Plan, Ready, decide
+from vicinal_daemon.protocol.requests import CompleteRequest, HintRequest
+from vicinal_daemon.protocol.state import RecentAnswer
+from vicinal_daemon.scheduler import Cancellation, Priority, Requests, Ticket, Turnstile
+from vicinal_daemon.stages import OnStage, Stopwatch, silent
+from vicinal_daemon.studies import Recipe, Studies, Study, learned_from
+from vicinal_daemon.target import cut, read_document
+from vicinal_daemon.tune.adapters import AdapterStore
+from vicinal_daemon.worker.messages import Wear
+from vicinal_daemon.workspaces import Workspaces
+from vicinal_indexer.errors import InputError, VicinalError
+
+log = logging.getLogger(__name__)
+
+IN_HAND = 2
+"""Requests that are worked on at once: while one has the accelerator, the next one is searched for."""
+
+RECENT_ANSWERS = 20
+RECENT_JOBS = 64
+
+
+class Desk:
+    """Answers completions. One for the daemon, on its event loop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        workspaces: Workspaces,
+        accelerator: Accelerator,
+        store: AdapterStore,
+        on_answer: Callable[[protocol.Answer], None],
+    ) -> None:
+        self._workspaces = workspaces
+        self._accelerator = accelerator
+        self._store = store
+        self._on_answer = on_answer
+        self._typed = TypedAhead()
+        self._in_hand = Turnstile(IN_HAND)
+        self._jobs: OrderedDict[Hashable, Job] = OrderedDict()  # the last of each document
+        self._behind: set[asyncio.Task[None]] = set()
+        self.requests = Requests(settings.daemon.queue)
+        self.studies = Studies(accelerator, store, self._studied)
+        self._finder = Finder(accelerator, store, self.studies)
+        self._writer = Writer(accelerator)
+        self.recent: deque[RecentAnswer] = deque(maxlen=RECENT_ANSWERS)
+        self.last_asked = time.monotonic()
+
+    async def complete(self, request: CompleteRequest, on_stage: OnStage = silent) -> protocol.Answer:
+        """Answer one request.
+
+        Raises:
+            InputError: the place cannot be.
+            RequestDropped: a newer request came, it was cancelled, or too many wait.
+            ModelError: the model cannot be had, or failed.
+        """
+        started = time.perf_counter()
+        root, path = locate(request)
+        document = (request.client, root, path)
+        with self.requests.taken(request.id or uuid.uuid4().hex, document) as ticket:
+            self.last_asked = time.monotonic()
+            text = await _text(root / path, request.text)
+            lines = request.lines or self._workspaces.settings(root).generate.lines
+            target = cut(path, text, request.line, request.column, lines, hidden_lines=request.replace_lines)
+            if not request.compare and not request.settings:
+                rest = self._typed.rest(document, target)
+                if rest is not None:
+                    seconds = {"total": round(time.perf_counter() - started, 4)}
+                    return self._said(rest.model_copy(update={"id": ticket.id, "seconds": seconds}))
+            workspace = await asyncio.to_thread(self._workspaces.open, root)
+            if request.wait_for_index:
+                on_stage("index", 0, 0)
+                await ticket.cancellation.first(asyncio.to_thread(workspace.wait_ready, ticket.cancellation.is_set))
+            settings = _overridden(root, workspace.settings, request)
+            job = Job(
+                document,
+                request.client,
+                workspace,
+                target,
+                settings,
+                request.budget_ms / 1000 if request.budget_ms is not None else None,
+                lines,
+                settings.generate.max_tokens,
+                request.compare,
+                started=started,
+            )
+            answer = await self._answer(job, ticket, on_stage)
+            self._typed.remember(document, target, answer)
+            return self._said(answer)
+
+    async def write(self, job: Job, identity: str) -> protocol.Answer:
+        """Answer a job that did not come as a `CompleteRequest`; see `complete`."""
+        with self.requests.taken(identity, job.document) as ticket:
+            self.last_asked = time.monotonic()
+            return self._said(await self._answer(job, ticket, silent))
+
+    async def hint(self, request: HintRequest) -> str:
+        """The cursor rests here: find and study what a completion would need. Says what is done about it."""
+        root, path = locate(request)
+        self.last_asked = time.monotonic()
+        workspace = await asyncio.to_thread(self._workspaces.open, root)
+        settings = workspace.settings
+        target = cut(
+            path, await _text(root / path, request.text), request.line, request.column, settings.generate.lines
+        )
+        document = (request.client, root, path)
+        job = Job(
+            document, request.client, workspace, target, settings, None, target.lines, settings.generate.max_tokens
+        )
+        files = await asyncio.to_thread(self._accelerator.find)
+        found = await self._finder.find(job, files, Cancellation(), Stopwatch())
+        if found.recipe is None:
+            return "nothing to study"
+        if found.exact is not None or found.dropped is not None:
+            return "ready"
+        self._study_behind(job, found.recipe)
+        return "studying"
+
+    def cancel(self, identity: str, document: Hashable) -> int:
+        """Cancel a request by id, or whatever is done for a document; says how many requests were."""
+        if document is not None:
+            self.studies.cancel(document)
+        return self.requests.cancel(identity=identity, document=document)
+
+    async def close(self) -> None:
+        """Drop what is under way."""
+        self.requests.cancel_all()
+        await self.studies.close()
+        for task in self._behind:
+            task.cancel()
+        await asyncio.gather(*self._behind, return_exceptions=True)
+
+    async def _answer(self, job: Job, ticket: Ticket, on_stage: OnStage) -> protocol.Answer:
+        watch = Stopwatch()
+        turn = self._in_hand.turn(Priority.WRITE, job.client)
+        with watch.stage("wait"):
+            await ticket.cancellation.first(turn.__aenter__())
+        try:
+            return await self._answer_in_hand(job, ticket, watch, on_stage)
+        finally:
+            await turn.__aexit__(None, None, None)
+
+    async def _answer_in_hand(self, job: Job, ticket: Ticket, watch: Stopwatch, on_stage: OnStage) -> protocol.Answer:
+        cancellation = ticket.cancellation
+        files = await asyncio.to_thread(self._accelerator.find)
+        on_stage("candidates", 0, 0)
+        found = await self._finder.find(job, files, cancellation, watch)
+        with watch.stage("plan"):
+            plan = self._plan(job, found, files)
+        base = None
+        if job.compare:
+            on_stage("base", 0, 0)
+            with watch.stage("base"):
+                written = await self._writer.write(job, (), plan.context_tokens, None, cancellation)
+            base = text_of(written.text, written.log_probabilities, written.tokens, watch.seconds["base"])
+        wear, learned, nearness = await self._adapter(job, found, plan, cancellation, watch, on_stage)
+        on_stage("generate", 0, 0)
+        snippets = codes(found.choice.snippets(plan.picks))
+        with watch.stage("generate"):
+            written = await self._writer.write(job, snippets, plan.context_tokens, wear, cancellation)
+        cancellation.check()
+        if plan.behind and found.recipe is not None:
+            self._study_behind(job, found.recipe)
+        spent = written.read_seconds + written.write_seconds
+        watch.seconds |= {
+            "read": written.read_seconds,
+            "write": written.write_seconds,
+            "total": time.perf_counter() - job.started,
+        }
+        return protocol.Answer(
+            id=ticket.id,
+            repository=job.root,
+            path=job.target.path,
+            line=job.target.line,
+            column=job.target.column,
+            completion=text_of(written.text, written.log_probabilities, written.tokens, spent),
+            base=base,
+            present=job.target.hidden,
+            confidence=confidence_of(found.choice.selection, written.log_probabilities),
+            adaptation=adaptation_of(
+                plan.kind, job.settings.select.strategy, learned, nearness=nearness, behind=plan.behind
+            ),
+            evidence=evidence_of(found.choice, 0 if plan.kind == "warm" else learned.steps, len(snippets)),
+            candidates=len(found.choice.chunks),
+            skipped_files=job.workspace.state().skipped if job.workspace is not None else 0,
+            model=files.name,
+            device=self._accelerator.state().device,
+            seed=job.settings.seed,
+            seconds={name: round(value, 4) for name, value in watch.seconds.items()},
+        )
+
+    def _plan(self, job: Job, found: Found, files: ModelFiles) -> Plan:
+        context, sizes = self._finder.sizes(job, found, files)
+        near = found.near[0] if found.near is not None else None
+        likely = found.exact or near or found.warm
+        snippets = codes(found.choice.snippets(job.settings.prompt.picks))
+        return decide(
+            None if job.budget is None else job.budget - (time.perf_counter() - job.started),
+            self._accelerator.costs,
+            Ready(found.exact is not None or found.dropped is not None, near is not None, found.warm is not None),
+            steps=len(found.recipe.begin.examples) if found.recipe is not None else 0,
+            context_tokens=context,
+            pick_tokens=sizes,
+            unread=self._writer.unread(job, snippets, likely.key if likely is not None else ""),
+        )
+
+    async def _adapter(
+        self, job: Job, found: Found, plan: Plan, cancellation: Cancellation, watch: Stopwatch, on_stage: OnStage
+    ) -> tuple[Wear | None, Learned, float]:
+        """What the answer is written with, what it is made of, and how near its selection is to this one."""
+        if plan.kind == "fresh" and found.recipe is not None:
+            return *await self._tune(job, found.recipe, plan, cancellation, watch, on_stage), 1.0
+        if plan.kind == "cached" and found.exact is None and found.dropped is not None:
+            return None, found.dropped, 1.0
+        chosen, nearness = found.exact, 1.0
+        if plan.kind == "cached" and chosen is None and found.near is not None:
+            chosen, nearness = found.near
+        if plan.kind == "warm":
+            chosen = found.warm
+        if plan.kind == "base" or chosen is None:
+            return None, Learned(), 1.0
+        self._store.touch(chosen.key)
+        learned = self.studies.learned(chosen.key) or Learned(chosen.steps, scale=chosen.scale)
+        return Wear(chosen.key, chosen.file), learned, nearness
+
+    async def _tune(
+        self, job: Job, recipe: Recipe, plan: Plan, cancellation: Cancellation, watch: Stopwatch, on_stage: OnStage
+    ) -> tuple[Wear | None, Learned]:
+        """Take the planned steps, in the study that may go on behind; the adapter that they make."""
+        study = self.studies.start(job.document, recipe, Priority.TUNE)
+        on_stage("tune", 0, plan.steps)
+        with watch.stage("tune"):
+            for step in range(1, plan.steps + 1):
+                await cancellation.first(study.reach(step))
+                on_stage("tune", step, plan.steps)
+            if plan.steps < study.steps:
+                wear = Wear(f"{recipe.info.key}.{plan.steps}", None)
+                judged = await cancellation.first(study.judge(wear.key))
+                learned = learned_from(study.losses[: plan.steps], judged)
+                study.priority = Priority.SPECULATE
+            else:
+                learned = await cancellation.first(asyncio.shield(study.task))
+                wear = Wear(recipe.info.key, recipe.info.file)
+        return (wear if learned.scale > 0 else None), learned
+
+    def _study_behind(self, job: Job, recipe: Recipe) -> None:
+        self._jobs[job.document] = job
+        self._jobs.move_to_end(job.document)
+        if len(self._jobs) > RECENT_JOBS:
+            self._jobs.popitem(last=False)
+        self.studies.start(job.document, recipe, Priority.SPECULATE)
+
+    def _studied(self, document: Hashable, study: Study, learned: Learned) -> None:
+        """A study is done: let the engine read the prompt with the new adapter, so that the next answer is quick."""
+        job, prompt = self._jobs.pop(document, None), study.recipe.prompt
+        if job is None or prompt is None or learned.scale == 0:
+            return
+        wear = Wear(study.recipe.info.key, study.recipe.info.file)
+
+        async def read() -> None:
+            try:
+                await self._writer.read_ahead(job, prompt.snippets, prompt.context_tokens, wear)
+            except VicinalError as error:
+                log.info("reading ahead failed: %s", error.message)
+
+        task = asyncio.ensure_future(read())
+        self._behind.add(task)
+        task.add_done_callback(self._behind.discard)
+
+    def _said(self, answer: protocol.Answer) -> protocol.Answer:
+        self.recent.appendleft(
+            RecentAnswer(
+                id=answer.id,
+                at=time.time(),
+                workspace=answer.repository,
+                path=answer.path,
+                line=answer.line,
+                kind=answer.adaptation.kind,
+                steps=answer.adaptation.steps,
+                typed_ahead=answer.typed_ahead,
+                confidence=answer.confidence.value,
+                seconds=answer.seconds,
+            )
+        )
+        self._on_answer(answer)
+        return answer
+
+
+async def _text(path: Path, sent: str | None) -> str:
+    return sent if sent is not None else await asyncio.to_thread(read_document, path, path)
+
+
+def _overridden(root: Path, settings: Settings, request: CompleteRequest) -> Settings:
+    """The workspace's settings with those of the request, which may set what a repository may.
+
+    Raises:
+        InputError: it sets others, or sets them wrongly.
+    """
+    if not request.settings:
+        return settings
+    open_ones = {row.key for row in config.settings_table() if row.from_repo}
+    closed = sorted(set(request.settings) - open_ones)
+    if closed:
+        raise InputError(
+            f"a request cannot set {', '.join(closed)}", hint="set it in your own file and restart the daemon"
+        )
+    return config.load(root, request.settings)

@@ -1,0 +1,196 @@
+"""Studies: tunings that are under way, one a document, step by step as the accelerator has time for them.
+
+Owns their order of work and when one gives way to another. It does not know why something is studied.
+"""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, replace
+
+from vicinal_daemon.accelerator import Accelerator
+from vicinal_daemon.assemble import Learned
+from vicinal_daemon.errors import Withdrawn
+from vicinal_daemon.scheduler import Cancellation, Priority
+from vicinal_daemon.tune.adapter_file import AdapterInfo, metadata
+from vicinal_daemon.tune.adapters import AdapterStore
+from vicinal_daemon.worker.messages import (
+    Begin,
+    Begun,
+    Code,
+    Done,
+    Drop,
+    Judge,
+    Judged,
+    PromptShape,
+    Step,
+    Stepped,
+)
+from vicinal_indexer.errors import VicinalError
+
+log = logging.getLogger(__name__)
+MOST_STUDIES = 4
+"""Parked runs cost memory; the oldest gives way to a new one."""
+
+REMEMBERED = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that a study needs. `info` describes the adapter that it will make; its steps, scale and size are to come."""
+
+    info: AdapterInfo
+    begin: Begin
+    prompt: PromptShape | None
+    held_out: tuple[Code, ...] = ()
+
+
+class Study:
+    """One tuning. `learned` grows with each step; `task` ends once the adapter is judged and stored."""
+
+    def __init__(self, recipe: Recipe, priority: Priority, accelerator: Accelerator, store: AdapterStore) -> None:
+        self.recipe = recipe
+        self.priority = priority
+        self.losses: list[float] = []
+        self.steps = len(recipe.begin.examples)
+        self.cancellation = Cancellation()
+        self._accelerator = accelerator
+        self._store = store
+        self._progress = asyncio.Condition()
+        self._begun_in = -1
+        self.task: asyncio.Task[Learned] = asyncio.ensure_future(self._run())
+        self.task.add_done_callback(_retrieved)
+
+    async def _run(self) -> Learned:
+        run, recipe = self.recipe.begin.run, self.recipe
+        try:
+            begun = await self._accelerator.do(recipe.begin, self.priority, Begun, cancellation=self.cancellation)
+            self._begun_in = self._accelerator.generation
+            self.steps = begun.steps
+            while len(self.losses) < self.steps:
+                await self._accelerator.quiet(self.priority)
+                stepped = await self._accelerator.do(Step(run), self.priority, Stepped, cancellation=self.cancellation)
+                async with self._progress:
+                    self.losses.append(stepped.loss)
+                    self._progress.notify_all()
+            if not self.losses:
+                return Learned()
+            file = self._store.path_for(recipe.info.key)
+            info = replace(recipe.info, steps=len(self.losses), created=time.time(), used=time.time())
+            judged = await self.judge(recipe.info.key, info)
+            learned = learned_from(self.losses, judged)
+            if judged.scale > 0:
+                self._store.add(replace(info, scale=judged.scale, bytes=judged.bytes, file=file))
+            return learned
+        finally:
+            async with self._progress:
+                self._progress.notify_all()
+            if self._accelerator.still_knows(self._begun_in):
+                await self._accelerator.do(Drop(run), self.priority, Done)
+
+    async def judge(self, key: str, info: AdapterInfo | None = None) -> Judged:
+        """Make an adapter of what was learned so far; it is stored only if `info` says what it is."""
+        return await self._accelerator.do(
+            Judge(
+                self.recipe.begin.run,
+                key,
+                self.recipe.prompt,
+                self.recipe.held_out,
+                self._store.path_for(key) if info is not None else None,
+                tuple(sorted(metadata(info).items())) if info is not None else (),
+            ),
+            self.priority,
+            Judged,
+            cancellation=self.cancellation,
+        )
+
+    async def reach(self, steps: int) -> None:
+        """Wait until so many steps were taken.
+
+        Raises:
+            VicinalError: the study failed or gave way before.
+        """
+        async with self._progress:
+            await self._progress.wait_for(lambda: len(self.losses) >= min(steps, self.steps) or self.task.done())
+        if self.task.done():
+            self.task.result()
+
+
+@dataclass
+class Studies:
+    """All studies. What the guard dropped is remembered: it is not studied again for the same selection."""
+
+    accelerator: Accelerator
+    store: AdapterStore
+    on_done: Callable[[Hashable, Study, Learned], None]
+    _by_document: "OrderedDict[Hashable, Study]" = field(default_factory=OrderedDict)
+    _learned: "OrderedDict[str, Learned]" = field(default_factory=OrderedDict)
+
+    def learned(self, key: str) -> Learned | None:
+        """What came of a study that is done, as long as it is remembered."""
+        return self._learned.get(key)
+
+    def under_way(self, key: str) -> Study | None:
+        """The study that will make this adapter."""
+        return next((s for s in self._by_document.values() if s.recipe.info.key == key and not s.task.done()), None)
+
+    def start(self, document: Hashable, recipe: Recipe, priority: Priority) -> Study:
+        """Study for a document. The same study under way is taken up, at the better priority; another gives way."""
+        study = self.under_way(recipe.info.key)
+        if study is not None:
+            study.priority = min(study.priority, priority)
+            return study
+        older = self._by_document.pop(document, None)
+        if older is not None:
+            older.cancellation.cancel(Withdrawn("the cursor has moved on"))
+        study = Study(recipe, priority, self.accelerator, self.store)
+        self._by_document[document] = study
+        study.task.add_done_callback(lambda task: self._done(document, study, task))
+        if len(self._by_document) > MOST_STUDIES:
+            _, oldest = self._by_document.popitem(last=False)
+            oldest.cancellation.cancel(Withdrawn("newer studies took its place"))
+        return study
+
+    def cancel(self, document: Hashable) -> None:
+        """Nobody wants it any more."""
+        study = self._by_document.pop(document, None)
+        if study is not None:
+            study.cancellation.cancel(Withdrawn("it was cancelled"))
+
+    def forget(self, keys: list[str]) -> None:
+        """Adapters have expired: what is known of them too."""
+        for key in keys:
+            self._learned.pop(key, None)
+
+    async def close(self) -> None:
+        """Let all give way."""
+        studies = list(self._by_document.values())
+        for study in studies:
+            study.cancellation.cancel(Withdrawn("the daemon is ending"))
+        await asyncio.gather(*(study.task for study in studies), return_exceptions=True)
+
+    def _done(self, document: Hashable, study: Study, task: "asyncio.Task[Learned]") -> None:
+        if self._by_document.get(document) is study:
+            del self._by_document[document]
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is None:
+            self._learned[study.recipe.info.key] = task.result()
+            if len(self._learned) > REMEMBERED:
+                self._learned.popitem(last=False)
+            self.on_done(document, study, task.result())
+        elif not isinstance(error, Withdrawn):
+            log.warning("a study failed: %s", error if isinstance(error, VicinalError) else repr(error))
+
+
+def learned_from(losses: list[float], judged: Judged) -> Learned:
+    """What the steps and the guard say of an adapter."""
+    return Learned(len(losses), tuple(losses), dict(judged.context_loss), judged.scale)
+
+
+def _retrieved(task: "asyncio.Task[Learned]") -> None:
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,168 @@
+"""Who goes next: priorities, fairness, superseding, cancellation; on a real event loop."""
+
+import asyncio
+from collections.abc import Coroutine
+
+import pytest
+
+from vicinal_daemon.errors import Busy, Superseded, Withdrawn
+from vicinal_daemon.scheduler import Cancellation, Priority, Requests, Turnstile
+
+
+def go(work: Coroutine[None, None, None]) -> None:
+    asyncio.run(asyncio.wait_for(work, 10))
+
+
+class Stage:
+    """Takes turns on a turnstile that is held, then writes down the order in which they came."""
+
+    def __init__(self) -> None:
+        self.turnstile = Turnstile()
+        self.order: list[str] = []
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def ask(self, name: str, priority: Priority, client: str = "") -> asyncio.Task[None]:
+        async def work() -> None:
+            async with self.turnstile.turn(priority, client):
+                self.order.append(name)
+
+        task = asyncio.ensure_future(work())
+        self.tasks.append(task)
+        await asyncio.sleep(0)
+        return task
+
+    async def finish(self) -> list[str]:
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        return self.order
+
+
+def test_the_best_priority_goes_first_whatever_the_order_of_arrival() -> None:
+    async def play() -> None:
+        stage = Stage()
+        async with stage.turnstile.turn(Priority.WARM):
+            for priority in (Priority.EMBED, Priority.WARM, Priority.SPECULATE, Priority.TUNE, Priority.WRITE):
+                await stage.ask(priority.name, priority)
+            assert stage.turnstile.counts() == dict.fromkeys(("write", "tune", "speculate", "warm", "embed"), 1)
+        assert await stage.finish() == ["WRITE", "TUNE", "SPECULATE", "WARM", "EMBED"]
+
+    go(play())
+
+
+def test_a_client_with_many_requests_does_not_starve_one_with_few() -> None:
+    async def play() -> None:
+        stage = Stage()
+        async with stage.turnstile.turn(Priority.WRITE, "other"):
+            for number in range(4):
+                await stage.ask(f"loud {number}", Priority.WRITE, "loud")
+            await stage.ask("quiet 0", Priority.WRITE, "quiet")
+            await stage.ask("quiet 1", Priority.WRITE, "quiet")
+        assert await stage.finish() == ["loud 0", "quiet 0", "loud 1", "quiet 1", "loud 2", "loud 3"]
+
+    go(play())
+
+
+def test_a_turn_that_is_given_up_while_waiting_is_nobodys() -> None:
+    async def play() -> None:
+        stage = Stage()
+        async with stage.turnstile.turn(Priority.WRITE):
+            gone = await stage.ask("gone", Priority.WRITE)
+            await stage.ask("there", Priority.WRITE)
+            gone.cancel()
+        assert await stage.finish() == ["there"]
+        async with stage.turnstile.turn(Priority.WRITE):  # the turnstile is free again
+            assert stage.turnstile.counts() == {}
+
+    go(play())
+
+
+def test_a_turn_that_is_given_up_as_it_comes_goes_to_the_next() -> None:
+    async def play() -> None:
+        stage = Stage()
+        async with stage.turnstile.turn(Priority.WRITE):
+            gone = await stage.ask("gone", Priority.WRITE)
+            await stage.ask("there", Priority.WRITE)
+        gone.cancel()  # it has been granted the turn, but has not run since
+        assert await stage.finish() == ["there"]
+
+    go(play())
+
+
+def test_no_more_than_the_capacity_are_in_at_once() -> None:
+    async def play() -> None:
+        turnstile, inside, most = Turnstile(2), 0, 0
+
+        async def work() -> None:
+            nonlocal inside, most
+            async with turnstile.turn(Priority.WRITE):
+                inside += 1
+                most = max(most, inside)
+                await asyncio.sleep(0)
+                inside -= 1
+
+        await asyncio.gather(*(work() for _ in range(10)))
+        assert most == 2
+
+    go(play())
+
+
+def test_a_newer_request_for_a_document_takes_the_place_of_the_older() -> None:
+    async def play() -> None:
+        requests = Requests(limit=10)
+        with requests.taken("1", "a.py") as first, requests.taken("2", "b.py") as other:
+            with requests.taken("3", "a.py") as second:
+                assert isinstance(first.cancellation.reason, Superseded)
+                assert other.cancellation.reason is None
+                assert second.cancellation.reason is None
+                assert len(requests) == 2
+            assert len(requests) == 1
+        assert len(requests) == 0
+
+    go(play())
+
+
+def test_too_many_are_refused_but_a_document_always_has_room_for_its_newest() -> None:
+    async def play() -> None:
+        requests = Requests(limit=1)
+        with requests.taken("1", "a.py"):
+            with pytest.raises(Busy), requests.taken("2", "b.py"):
+                pass
+            with requests.taken("3", "a.py"):
+                assert len(requests) == 1
+
+    go(play())
+
+
+def test_a_request_is_cancelled_by_id_or_by_document() -> None:
+    async def play() -> None:
+        requests = Requests(limit=10)
+        with requests.taken("1", "a.py") as first, requests.taken("2", "b.py") as second:
+            assert requests.cancel(identity="1") == 1
+            assert requests.cancel(document="b.py") == 1
+            assert requests.cancel(identity="1", document="b.py") == 0
+            for ticket in (first, second):
+                with pytest.raises(Withdrawn):
+                    ticket.cancellation.check()
+
+    go(play())
+
+
+def test_what_waits_ends_as_soon_as_it_is_not_wanted() -> None:
+    async def play() -> None:
+        cancellation, forever = Cancellation(), asyncio.Event()
+        waiting = asyncio.ensure_future(cancellation.first(forever.wait()))
+        await asyncio.sleep(0)
+        cancellation.cancel(Withdrawn("enough"))
+        with pytest.raises(Withdrawn, match="enough"):
+            await waiting
+        with pytest.raises(Withdrawn):
+            await cancellation.first(asyncio.sleep(0))
+
+    go(play())
+
+
+def test_what_is_done_is_returned_though_it_is_not_wanted_any_more() -> None:
+    async def play() -> None:
+        cancellation = Cancellation()
+        assert await cancellation.first(asyncio.sleep(0, "done")) == "done"
+
+    go(play())
