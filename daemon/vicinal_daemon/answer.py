@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from vicinal_daemon.generate.engine import Cancelled, Engine
 from vicinal_daemon.generate.post import is_looping
-from vicinal_daemon.generate.prompt import Prompt, first_tokens
+from vicinal_daemon.generate.prompt import Offsets, Prompt, first_tokens
 from vicinal_daemon.protocol import Finding, Findings, Sentence, WrittenAnswer
 from vicinal_daemon.query import telling_words
 
@@ -37,12 +37,7 @@ def write_answer(findings: Findings, engine: Engine, cancelled: Cancelled = lamb
     Raises:
         ModelError: the model cannot be run.
     """
-    shown = findings.findings[:SNIPPETS]
-    texts = [first_tokens(finding.text, SNIPPET_TOKENS, engine.codec.offsets) for finding in shown]
-    code = "\n\n".join(
-        f"File {f.path}, lines {f.start_line}-{f.end_line}:\n{text}" for f, text in zip(shown, texts, strict=True)
-    )
-    text = engine.codec.chat(_SYSTEM, f"{code}\n\nQuestion: {findings.question}")
+    text = engine.codec.chat(*messages(findings, engine.codec.offsets))
 
     def enough(written: str) -> bool:
         return is_looping(written) or len(_SENTENCE.split(written.strip() + " ")) > MOST_SENTENCES
@@ -50,13 +45,28 @@ def write_answer(findings: Findings, engine: Engine, cancelled: Cancelled = lamb
     written = engine.generate(
         Prompt(text, (0, len(text)), heals=False), enough, max_tokens=MAX_TOKENS, cancelled=cancelled
     )
-    sentences = [Sentence(text=s, cites=cites(s, findings.findings)) for s in sentences_of(written.text)]
-    values = written.log_probabilities
+    return read_answer(written.text, written.log_probabilities, findings, engine.name)
+
+
+def messages(findings: Findings, offsets: Offsets) -> tuple[str, str]:
+    """What a model is told before it answers: its task, then the first findings and the question."""
+    shown = findings.findings[:SNIPPETS]
+    texts = [first_tokens(finding.text, SNIPPET_TOKENS, offsets) for finding in shown]
+    code = "\n\n".join(
+        f"File {f.path}, lines {f.start_line}-{f.end_line}:\n{text}" for f, text in zip(shown, texts, strict=True)
+    )
+    return _SYSTEM, f"{code}\n\nQuestion: {findings.question}"
+
+
+def read_answer(text: str, log_probabilities: Sequence[float], findings: Findings, model: str) -> WrittenAnswer:
+    """What a model wrote, cut into sentences, each with the findings that bear it out."""
+    sentences = [Sentence(text=s, cites=cites(s, findings.findings)) for s in sentences_of(text)]
+    count = len(log_probabilities)
     return WrittenAnswer(
         sentences=sentences,
         supported=sum(bool(s.cites) for s in sentences) / len(sentences) if sentences else 0.0,
-        mean_log_probability=sum(values) / len(values) if values else None,
-        model=engine.name,
+        mean_log_probability=sum(log_probabilities) / count if count else None,
+        model=model,
     )
 
 

@@ -1,6 +1,6 @@
 """Where tokens lie in a text, from a tokenizer's file alone.
 
-Owns reading `tokenizer.json`. For those who must count tokens but run no model: it loads neither torch nor transformers.
+Owns reading `tokenizer.json`, for those who count tokens but run no model. It loads neither torch nor transformers.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ def fast_offsets(folder: Path) -> Offsets:
     """
     try:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    except Exception as error:  # noqa: BLE001 - the library raises nothing narrower
+    except Exception as error:  # the library raises nothing narrower
         raise ModelDamaged(f"the tokenizer in {folder} cannot be loaded: {error}") from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
