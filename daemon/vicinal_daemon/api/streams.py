@@ -6,10 +6,9 @@ what becomes of work whose asker has gone: it is called off. It does not know th
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
 
 from fastapi import Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel
 
 from vicinal_daemon.api.errors import trouble_of
@@ -79,8 +78,3 @@ async def _told(work: Work, call_off: CallOff) -> AsyncIterator[bytes]:
 def sent(name: str, message: BaseModel) -> bytes:
     """One server-sent event."""
     return f"event: {name}\ndata: {message.model_dump_json()}\n\n".encode()
-
-
-def plain(value: Any) -> JSONResponse:  # noqa: ANN401 - whatever JSON can hold
-    """A small JSON answer."""
-    return JSONResponse(value)

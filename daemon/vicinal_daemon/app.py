@@ -1,0 +1,48 @@
+"""The composition root: settings in, the daemon's web application out.
+
+Owns how the rooms are put together into one application. It decides nothing else.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from vicinal_daemon.api import errors, openai, routes
+from vicinal_daemon.api.guard import Guard
+from vicinal_daemon.config import Settings
+from vicinal_daemon.daemon import Daemon
+from vicinal_daemon.place import Place
+from vicinal_indexer import __version__
+
+MAX_BODY_BYTES = 10_000_000
+
+
+def create_app(settings: Settings, place: Place) -> FastAPI:
+    """The application. Its lifespan opens everything and closes it again."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        daemon = app.state.daemon = Daemon(settings, str(place.folder))
+        await daemon.open()
+        try:
+            yield
+        finally:
+            await daemon.close()
+
+    app = FastAPI(
+        title="Vicinal",
+        version=__version__,
+        description="Completions and evidence from a small local model that studies your repository. One user, one machine.",
+        lifespan=lifespan,
+        docs_url=None,  # its page would load scripts from elsewhere
+        redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+        max_body_size=MAX_BODY_BYTES,
+        responses=errors.RESPONSES,
+    )
+    errors.install(app)
+    app.include_router(routes.router)
+    app.include_router(openai.router)
+    app.add_middleware(Guard)
+    return app

@@ -1,0 +1,188 @@
+"""Everything that the daemon has open, and how it is opened and closed.
+
+Owns the parts' lives and how they are joined: what a changed index means for adapters, what an answer means for metrics
+and feedback, what is done every few seconds. It does not know HTTP.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections import Counter
+from pathlib import Path
+
+import psutil
+
+from vicinal_daemon import protocol
+from vicinal_daemon.accelerator import Accelerator, trouble
+from vicinal_daemon.background.warm import WarmTrainer
+from vicinal_daemon.config import Settings
+from vicinal_daemon.desk import Desk
+from vicinal_daemon.events import Events
+from vicinal_daemon.metrics import Metrics
+from vicinal_daemon.models import ModelFiles, resolve
+from vicinal_daemon.protocol.state import AdaptersState, AdapterState, DaemonState, Event, QueueState
+from vicinal_daemon.tune.adapters import AdapterStore
+from vicinal_daemon.uncertainty.feedback import FeedbackStore
+from vicinal_daemon.workspaces import Workspace, Workspaces
+from vicinal_indexer import __version__
+from vicinal_indexer.errors import VicinalError
+
+log = logging.getLogger(__name__)
+TICK_SECONDS = 2.0
+
+
+class Daemon:
+    """All parts, on one event loop.
+
+    Args:
+        settings: those of the user; repositories add their own.
+        address: where it is reached, for `status`.
+    """
+
+    def __init__(self, settings: Settings, address: str) -> None:
+        self.settings = settings
+        self.address = address
+        self.started = time.time()
+        self.metrics = Metrics()
+        data = settings.index.data_dir
+        self.events = Events()
+        self.store = AdapterStore(
+            data / "adapters", settings.adapters.limit_mb * 1_000_000, settings.adapters.limit_count
+        )
+        self.feedback = FeedbackStore(data / "feedback.sqlite")
+        self.workspaces = Workspaces(settings, self.events.tell, self._index_changed)
+        self.accelerator = Accelerator(self._files, settings, engine_log(settings), self._engine_changed)
+        self.desk = Desk(settings, self.workspaces, self.accelerator, self.store, self._answered)
+        self.warm = WarmTrainer(settings, self.workspaces, self.accelerator, self.store, self.desk)
+        self._loop = asyncio.get_running_loop()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._model: tuple[float, ModelFiles] | None = None
+        self._process = psutil.Process()
+
+    async def open(self) -> None:
+        """Open what can be opened at once; repositories and the model follow behind."""
+        await asyncio.to_thread(self.store.open)
+        await asyncio.to_thread(self.workspaces.reopen)
+        self.accelerator.start()
+        self._tasks = [asyncio.ensure_future(self._housekeeping()), asyncio.ensure_future(self.warm.run())]
+
+    async def close(self) -> None:
+        """Close everything in order; nothing that was stored is lost."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.events.close()
+        await self.desk.close()
+        await self.accelerator.close()
+        await asyncio.to_thread(self.workspaces.close)
+        self.feedback.close()
+
+    def state(self) -> DaemonState:
+        """A snapshot; asks nobody who might be busy."""
+        adapters = self.store.all()
+        return DaemonState(
+            vicinal=__version__,
+            pid=os.getpid(),
+            started=self.started,
+            address=self.address,
+            memory_bytes=self._process.memory_info().rss,
+            model=self.accelerator.state(),
+            workspaces=[
+                workspace.state().model_copy(update={"warm": self.warm.told(str(workspace.root))})
+                for workspace in self.workspaces.all()
+            ],
+            queue=QueueState(
+                waiting=self.accelerator.waiting(), running=self.accelerator.running, requests=len(self.desk.requests)
+            ),
+            adapters=len(adapters),
+            adapter_bytes=sum(info.bytes for info in adapters),
+            answers=list(self.desk.recent),
+        )
+
+    def adapters(self) -> AdaptersState:
+        """All adapters."""
+        found = [
+            AdapterState(
+                key=info.key,
+                workspace=info.workspace,
+                kind=info.kind,
+                bytes=info.bytes,
+                steps=info.steps,
+                scale=info.scale,
+                pinned=info.pinned,
+                created=info.created,
+                used=info.used,
+                paths=sorted({pick.path for pick in info.picks}),
+            )
+            for info in self.store.all()
+        ]
+        return AdaptersState(
+            adapters=found,
+            bytes=sum(info.bytes for info in found),
+            limit_bytes=self.store.limit_bytes,
+            limit_count=self.store.limit_count,
+        )
+
+    def metrics_text(self) -> bytes:
+        """All metrics."""
+        state = self.state()
+        return self.metrics.text(
+            {
+                "queue": {**state.queue.waiting, "requests": state.queue.requests},
+                "memory_bytes": {"daemon": state.memory_bytes, "engine": state.model.memory_bytes},
+                "workspaces": Counter(workspace.state for workspace in state.workspaces),
+                "adapters": {"count": state.adapters, "bytes": state.adapter_bytes},
+                "engine": {"restarts": state.model.restarts},
+            }
+        )
+
+    def forget_adapters(self, keys: list[str]) -> None:
+        """These adapters are gone; whoever remembers them must not. May be called from any thread."""
+        if keys:
+            self._loop.call_soon_threadsafe(self.desk.studies.forget, keys)
+            self.events.tell(Event(name="adapter", detail=f"{len(keys)} expired"))
+
+    def _files(self) -> ModelFiles:
+        """The model's files, looked up again every now and then: it may have been fetched, or deleted."""
+        now = time.monotonic()
+        if self._model is None or now - self._model[0] > TICK_SECONDS:
+            self._model = now, resolve(self.settings.model.name, self.settings.model.cache_dir)
+        return self._model[1]
+
+    def _engine_changed(self) -> None:
+        self.events.tell(Event(name="model", stage=self.accelerator.state().state))
+
+    def _answered(self, answer: protocol.Answer) -> None:
+        self.metrics.answered(answer)
+        self.events.tell(Event(name="answer", workspace=answer.repository, detail=answer.adaptation.kind))
+        try:
+            self.feedback.record_answer(answer)
+        except VicinalError as error:
+            log.warning("an answer could not be recorded: %s", error.message)
+
+    def _index_changed(self, workspace: Workspace) -> None:
+        """A repository has changed: what was learned from code that is gone expires. Called from its thread."""
+        root = str(workspace.root)
+        paths = self.store.paths(root)
+        if paths and workspace.index is not None:
+            self.forget_adapters(self.store.expire(root, workspace.index.hashes(sorted(paths))))
+
+    async def _housekeeping(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            try:
+                await self.accelerator.unload_if_idle(self.settings.engine.idle_minutes * 60)
+                await asyncio.to_thread(self.workspaces.close_idle)
+            except VicinalError as error:
+                log.warning("housekeeping: %s", error.message)
+
+
+def engine_log(settings: Settings) -> Path:
+    """Where the engine process's words go."""
+    from vicinal_daemon.place import log_folder, put_aside_if_large
+
+    return put_aside_if_large(log_folder(settings) / "engine.log")
+
+
+__all__ = ["Daemon", "trouble"]
