@@ -33,7 +33,7 @@ def create_app(settings: Settings, place: Place) -> FastAPI:
     app = FastAPI(
         title="Vicinal",
         version=__version__,
-        description="Completions and evidence from a small local model that studies your repository. One user, one machine.",
+        description="Completions and evidence from a small local model that studies your repository.",
         lifespan=lifespan,
         docs_url=None,  # its page would load scripts from elsewhere
         redoc_url=None,

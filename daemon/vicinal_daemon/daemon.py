@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from vicinal_daemon import protocol
-from vicinal_daemon.accelerator import Accelerator, trouble
+from vicinal_daemon.accelerator import Accelerator
 from vicinal_daemon.background.warm import WarmTrainer
 from vicinal_daemon.config import Settings
 from vicinal_daemon.desk import Desk
@@ -54,7 +54,7 @@ class Daemon:
         self.workspaces = Workspaces(settings, self.events.tell, self._index_changed)
         self.accelerator = Accelerator(self._files, settings, engine_log(settings), self._engine_changed)
         self.desk = Desk(settings, self.workspaces, self.accelerator, self.store, self._answered)
-        self.warm = WarmTrainer(settings, self.workspaces, self.accelerator, self.store, self.desk)
+        self.warm = WarmTrainer(settings, self.workspaces, self.accelerator, self.store, lambda: self.desk.last_asked)
         self._loop = asyncio.get_running_loop()
         self._tasks: list[asyncio.Task[None]] = []
         self._model: tuple[float, ModelFiles] | None = None
@@ -183,6 +183,3 @@ def engine_log(settings: Settings) -> Path:
     from vicinal_daemon.place import log_folder, put_aside_if_large
 
     return put_aside_if_large(log_folder(settings) / "engine.log")
-
-
-__all__ = ["Daemon", "trouble"]

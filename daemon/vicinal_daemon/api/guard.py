@@ -2,8 +2,8 @@
 
 Owns the checks that come before any route. Pure ASGI. It does not know what is behind it.
 
-Other users are kept out before: by the socket's permissions, on a TCP port by a bearer token (`lifecycle.door`). A request
-with an `Origin` is a browser's and is refused, and so is a `Host` that is not this machine (DNS rebinding).
+Other users are kept out before: by the socket's permissions, on a TCP port by a bearer token (`lifecycle.door`). A
+request with an `Origin` is a browser's and is refused, and so is a `Host` that is not this machine (DNS rebinding).
 """
 
 import json

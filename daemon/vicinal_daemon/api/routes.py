@@ -283,7 +283,7 @@ async def pull_model(body: ModelPullRequest, request: Request, daemon: TheDaemon
 
 
 @router.get("/v1/events", response_class=StreamingResponse)
-async def events(request: Request, daemon: TheDaemon) -> StreamingResponse:
+async def events(daemon: TheDaemon) -> StreamingResponse:
     """What happens, as server-sent events, until the caller or the daemon leaves."""
 
     async def told() -> AsyncIterator[bytes]:

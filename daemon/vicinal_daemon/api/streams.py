@@ -5,7 +5,8 @@ what becomes of work whose asker has gone: it is called off. It does not know th
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import TypeVar
 
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
@@ -15,7 +16,8 @@ from vicinal_daemon.api.errors import trouble_of
 from vicinal_daemon.protocol.state import Event, Failed
 from vicinal_daemon.stages import OnStage
 
-Work = Callable[[OnStage], Awaitable[BaseModel]]
+Result = TypeVar("Result")
+Work = Callable[[OnStage], Coroutine[None, None, BaseModel]]
 CallOff = Callable[[], object]
 EVENT_STREAM = "text/event-stream"
 
@@ -33,19 +35,24 @@ async def answered(request: Request, work: Work, call_off: CallOff) -> Response:
     """
     if wants_stream(request):
         return StreamingResponse(_told(work, call_off), media_type=EVENT_STREAM, headers={"Cache-Control": "no-store"})
-    task = asyncio.ensure_future(work(lambda stage, done, total: None))
+    result = await while_there(request, work(lambda stage, done, total: None), call_off)
+    return Response(result.model_dump_json(), media_type="application/json")
+
+
+async def while_there(request: Request, work: Coroutine[None, None, Result], call_off: CallOff) -> Result:
+    """The result of `work`, which is called off if the caller goes away."""
+    task = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(_disconnected(request))
     try:
         await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
             call_off()
-        result = await task
+        return await task
     finally:
         gone.cancel()
         if not task.done():
             call_off()
             task.cancel()
-    return Response(result.model_dump_json(), media_type="application/json")
 
 
 async def _disconnected(request: Request) -> None:

@@ -32,6 +32,7 @@ class Job:
         lines: most lines written, 0 for no bound.
         stops: texts at which writing ends.
         on_piece: told the text so far.
+        whole_file: whether the document's text is only a part of its file, so that nothing of the file may be a candidate.
         started: by `time.perf_counter`.
     """
 
@@ -46,6 +47,7 @@ class Job:
     compare: bool = False
     stops: tuple[str, ...] = ()
     on_piece: Callable[[str], None] | None = None
+    whole_file: bool = False
     started: float = field(default_factory=time.perf_counter)
 
     @property

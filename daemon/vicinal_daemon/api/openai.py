@@ -1,0 +1,148 @@
+"""The routes that OpenAI's clients know: `/v1/completions` and `/v1/models`.
+
+Owns the translation of their shapes into ours. A client that knows nothing of us names no repository: it is inferred
+from the prompt's text.
+"""
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Hashable
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+
+from vicinal_daemon.api.errors import trouble_of
+from vicinal_daemon.api.streams import EVENT_STREAM, while_there
+from vicinal_daemon.daemon import Daemon
+from vicinal_daemon.desk import Job, locate
+from vicinal_daemon.desk.infer import infer
+from vicinal_daemon.protocol import Answer
+from vicinal_daemon.protocol.requests import CompletionsRequest, Place
+from vicinal_daemon.protocol.state import Failed
+from vicinal_daemon.target import Target
+from vicinal_daemon.workspaces import Workspace
+from vicinal_indexer.errors import InputError
+
+router = APIRouter()
+BUDGET_SECONDS = 3.0
+UNKNOWN_PATH = "untitled"
+
+
+def _daemon(request: Request) -> Daemon:
+    daemon: Daemon = request.app.state.daemon
+    return daemon
+
+
+TheDaemon = Annotated[Daemon, Depends(_daemon)]
+
+
+@router.get("/v1/models")
+async def models(daemon: TheDaemon) -> dict[str, Any]:
+    """The model that is served."""
+    name = daemon.settings.model.name
+    return {"object": "list", "data": [{"id": name, "object": "model", "created": 0, "owned_by": "vicinal"}]}
+
+
+@router.post("/v1/completions", response_class=Response)
+async def completions(body: CompletionsRequest, request: Request, daemon: TheDaemon) -> Response:
+    """Continue a prompt, with what the repository that it comes from tells."""
+    identity = f"cmpl-{uuid.uuid4().hex}"
+    if body.stream:
+        job = await _job(body, daemon)
+        stream = _streamed(body, daemon, job, identity)
+        return StreamingResponse(stream, media_type=EVENT_STREAM, headers={"Cache-Control": "no-store"})
+
+    answer = await while_there(request, _whole(body, daemon, identity), lambda: daemon.desk.cancel(identity, None))
+    return JSONResponse(_said(identity, body, daemon, answer.completion.text, _reason(answer, body, daemon), answer))
+
+
+async def _whole(body: CompletionsRequest, daemon: Daemon, identity: str) -> Answer:
+    return await daemon.desk.write(await _job(body, daemon), identity)
+
+
+async def _job(body: CompletionsRequest, daemon: Daemon) -> Job:
+    """The prompt as a document with the cursor at its end."""
+    prompts = [body.prompt] if isinstance(body.prompt, str) else body.prompt
+    if len(prompts) != 1:
+        raise InputError("one prompt is completed at a time", hint="send a single prompt")
+    (prompt,) = prompts
+    path = UNKNOWN_PATH
+    document: Hashable = uuid.uuid4().hex  # without a path nothing supersedes anything
+    workspace: Workspace | None
+    if body.path is not None:
+        root, path = locate(Place(workspace=body.workspace, path=body.path, line=1))
+        workspace = await asyncio.to_thread(daemon.workspaces.open, root)
+        document = ("openai", body.user, root, path)
+    elif body.workspace is not None:
+        workspace = await asyncio.to_thread(daemon.workspaces.open, Path(body.workspace).resolve())
+    else:
+        workspace, path = await asyncio.to_thread(infer, prompt, daemon.workspaces.all(), UNKNOWN_PATH)
+    settings = workspace.settings if workspace is not None else daemon.settings
+    row = prompt.rpartition("\n")[2]
+    return Job(
+        document=document,
+        client=body.user or "openai",
+        workspace=workspace,
+        target=Target(path, prompt, "", body.suffix or "", prompt.count("\n") + 1, len(row) + 1, 0),
+        settings=settings,
+        budget=BUDGET_SECONDS,
+        lines=0,
+        max_tokens=body.max_tokens or settings.generate.max_tokens,
+        stops=tuple([body.stop] if isinstance(body.stop, str) else body.stop or ()),
+        whole_file=body.path is None,
+    )
+
+
+async def _streamed(body: CompletionsRequest, daemon: Daemon, job: Job, identity: str) -> AsyncIterator[bytes]:
+    pieces: asyncio.Queue[str | None] = asyncio.Queue()
+    task = asyncio.ensure_future(daemon.desk.write(replace(job, on_piece=pieces.put_nowait), identity))
+    task.add_done_callback(lambda _: pieces.put_nowait(None))
+    told = ""
+    try:
+        while (text := await pieces.get()) is not None:
+            if len(text) > len(told) and text.startswith(told):
+                yield _event(_said(identity, body, daemon, text[len(told) :], None))
+                told = text
+        error = task.exception()
+        if error is not None:
+            yield _event(Failed(error=trouble_of(error)).model_dump())
+            return
+        answer = task.result()
+        rest = answer.completion.text.removeprefix(told)
+        yield _event(_said(identity, body, daemon, rest, _reason(answer, body, daemon), answer))
+        yield b"data: [DONE]\n\n"
+    finally:
+        if not task.done():
+            daemon.desk.cancel(identity, None)
+            await asyncio.gather(task, return_exceptions=True)
+
+
+def _event(value: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(value)}\n\n".encode()
+
+
+def _reason(answer: Answer, body: CompletionsRequest, daemon: Daemon) -> str:
+    most = body.max_tokens or daemon.settings.generate.max_tokens
+    return "length" if answer.completion.tokens >= most else "stop"
+
+
+def _said(
+    identity: str, body: CompletionsRequest, daemon: Daemon, text: str, reason: str | None, answer: Answer | None = None
+) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "id": identity,
+        "object": "text_completion",
+        "created": int(time.time()),
+        "model": body.model or daemon.settings.model.name,
+        "choices": [{"text": text, "index": 0, "logprobs": None, "finish_reason": reason}],
+    }
+    if answer is not None:
+        written = answer.completion.tokens
+        said["usage"] = {"prompt_tokens": 0, "completion_tokens": written, "total_tokens": written}
+        said["vicinal"] = answer.model_dump(include={"repository", "path", "confidence", "adaptation", "evidence"})
+    return said

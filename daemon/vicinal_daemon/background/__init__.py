@@ -1,0 +1,1 @@
+"""What the machine does when nobody asks for anything."""
