@@ -1,7 +1,8 @@
 """The warm adapter: one for each repository, trained while the machine has nothing better to do.
 
-Owns when it is trained, how far it has come and when it is trained anew. What it studies is `choose`'s matter, the order
-of work on the accelerator the scheduler's. A run that is interrupted, by a restart too, goes on from its checkpoint.
+Owns when it is trained, how far it has come and when it is trained anew. What it studies is `choose`'s matter, the
+order of work on the accelerator the scheduler's. A run that is interrupted, by a restart too, goes on from its
+checkpoint.
 """
 
 import asyncio

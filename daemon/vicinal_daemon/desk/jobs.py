@@ -32,7 +32,7 @@ class Job:
         lines: most lines written, 0 for no bound.
         stops: texts at which writing ends.
         on_piece: told the text so far.
-        whole_file: whether the document's text is only a part of its file, so that nothing of the file may be a candidate.
+        whole_file: whether nothing of the document's file may be a candidate: where it stands in the file is not known.
         started: by `time.perf_counter`.
     """
 
