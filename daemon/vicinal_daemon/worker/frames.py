@@ -18,7 +18,7 @@ MAX_BYTES = 256 * 2**20
 _OURS = {"vicinal_daemon.worker.messages", "vicinal_daemon.target"}
 
 
-class BadFrame(Exception):  # noqa: N818 - as the tree of errors names its own
+class BadFrame(Exception):
     """The bytes are no message of ours: the two ends have lost each other."""
 
 
@@ -74,7 +74,7 @@ def _unpack(body: bytes) -> Envelope:
         envelope = _Unpickler(io.BytesIO(body)).load()
     except BadFrame:
         raise
-    except Exception as error:  # noqa: BLE001 - unpickling garbage can raise anything
+    except Exception as error:
         raise BadFrame(f"a frame cannot be read: {error!r}") from error
     if not isinstance(envelope, Envelope):
         raise BadFrame("a frame holds no message")

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import psutil
 
@@ -92,7 +92,8 @@ class EngineProcess:
         withdrawal = asyncio.create_task(cancelled.wait()) if cancelled is not None else None
         try:
             if withdrawal is not None:
-                await asyncio.wait({answer, withdrawal}, return_when=asyncio.FIRST_COMPLETED)
+                first: set[asyncio.Future[Any]] = {answer, withdrawal}
+                await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
                 if not answer.done():
                     self._cancel()
             return await asyncio.shield(answer)
