@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 from vicinal_daemon import errors
 from vicinal_daemon.errors import EngineCrashed, EngineFailed, EngineHung, EngineOutOfMemory
@@ -85,6 +85,11 @@ class EngineProcess:
     def pid(self) -> int:
         return self._child.pid
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the child is gone."""
+        return self._receiving.done()
+
     async def ask(self, unit: Unit, *, cancelled: asyncio.Event | None, on_piece: OnPiece | None) -> Result:
         """Have a unit done; see `Supervisor.do`."""
         await self._settled()
@@ -133,7 +138,7 @@ class EngineProcess:
         self._answer, self._on_piece, self._number = loop.create_future(), on_piece, next(self._numbers)
         self._patience = self._hang_seconds * (LOADING_IS_SLOWER if isinstance(unit, Load) else 1)
         self._alive = loop.time()
-        if self._receiving.done():
+        if self.is_over:
             self._settle(self._verdict or EngineCrashed("the engine process is gone"))
         else:
             self._write(Envelope(self._number, unit))
@@ -181,7 +186,8 @@ class EngineProcess:
     def _take(self, envelope: Envelope) -> None:
         body = envelope.body
         if isinstance(body, Piece):
-            self._on_piece(body.text)
+            # What the callback raises is not to end the reading.
+            asyncio.get_running_loop().call_soon(self._on_piece, body.text)
         elif isinstance(body, Failed):
             self._settle(_error(body))
         elif isinstance(body, Result):

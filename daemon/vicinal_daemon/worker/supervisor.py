@@ -64,7 +64,7 @@ class Supervisor:
         self._on_change = on_change
         self._process: EngineProcess | None = None
         self._starting: asyncio.Task[EngineProcess] | None = None
-        self._mourning: asyncio.Task[None] | None = None
+        self._waking: asyncio.Task[None] | None = None
         self._failures = 0
         self._next_start = 0.0
         self._busy = False
@@ -104,7 +104,11 @@ class Supervisor:
         self._busy = True
         try:
             process = await self._ready(cancelled)
-            result = await process.ask(unit, cancelled=cancelled, on_piece=on_piece)
+            try:
+                result = await process.ask(unit, cancelled=cancelled, on_piece=on_piece)
+            except EngineFailed:
+                await self._notice(process)
+                raise
         finally:
             self._busy = False
         self._failures, self.problem = 0, None
@@ -119,8 +123,8 @@ class Supervisor:
         process, self._process = self._process, None
         if process is not None:
             await process.end()
-        if self._mourning is not None:
-            await asyncio.wait({self._mourning})
+        if self._waking is not None:
+            await asyncio.wait({self._waking})
         self._become("unloaded")
 
     async def close(self) -> None:
@@ -131,10 +135,10 @@ class Supervisor:
     async def _ready(self, cancelled: asyncio.Event | None) -> EngineProcess:
         if self._closed:
             raise EngineFailed("the engine is closed", hint="start the daemon again: vicinal daemon start")
+        if self._process is not None:
+            await self._notice(self._process)
         if self.state == "ready" and self._process is not None:
             return self._process
-        if self._mourning is not None:
-            await asyncio.shield(self._mourning)
         if self._starting is None or self._starting.done():
             self._fail_early()
             self._starting = asyncio.create_task(self._start())
@@ -151,6 +155,11 @@ class Supervisor:
         if starting.cancelled():
             raise EngineFailed("the engine was unloaded", hint="ask again; it starts by itself")
         return starting.result()
+
+    async def _notice(self, process: EngineProcess) -> None:
+        """If it is over, let `state` say so before anything else happens."""
+        if process.is_over and self._waking is not None:
+            await asyncio.shield(self._waking)
 
     def _fail_early(self) -> None:
         """A model that cannot be loaded is not tried again before the pause is over, and nobody waits for that."""
@@ -183,14 +192,14 @@ class Supervisor:
         assert isinstance(loaded, Loaded)  # noqa: S101 - the answer to Load
         self.device, self.tunable = loaded.device, loaded.tunable
         self._become("ready")
-        self._mourning = asyncio.create_task(self._await_end(process))
+        self._waking = asyncio.create_task(self._await_end(process))
         return process
 
     async def _await_end(self, process: EngineProcess) -> None:
         verdict = await process.ended()
         if self._process is process:  # else it was unloaded
             self._mourn(verdict)
-        self._mourning = None
+        self._waking = None
 
     def _mourn(self, problem: VicinalError) -> None:
         self._process = None
