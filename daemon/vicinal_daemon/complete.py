@@ -12,8 +12,8 @@ from vicinal_daemon.assemble import Choice, Learned, adaptation_of, confidence_o
 from vicinal_daemon.config import Settings
 from vicinal_daemon.errors import ModelUnusable
 from vicinal_daemon.generate.engine import Cancelled, Engine, Generated
-from vicinal_daemon.generate.post import is_looping, lines_done, trim
-from vicinal_daemon.generate.prompt import Prompt, build_prompt, headed, last_tokens
+from vicinal_daemon.generate.post import Ending
+from vicinal_daemon.generate.prompt import Offsets, Prompt, headed, last_tokens, prompt_at
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.select import lexical_kernel, select
 from vicinal_daemon.select.strategies import Strategy
@@ -21,7 +21,6 @@ from vicinal_daemon.stages import OnStage, Stopwatch, silent
 from vicinal_daemon.target import Target
 from vicinal_daemon.tune.lora import Adapter, applied
 from vicinal_daemon.tune.tuner import OnStep, Tuned, TuningSettings, tune
-from vicinal_indexer import languages
 from vicinal_indexer.index import RepositoryIndex
 from vicinal_indexer.terms import subwords
 from vicinal_indexer.types import Chunk, Region
@@ -30,12 +29,12 @@ QUERY_LINES = 16
 """How many lines before the cursor ask the question (chosen on rich and peft: benchmarks/RESULTS.md)."""
 
 
-def find_candidates(index: RepositoryIndex, engine: Engine, target: Target, settings: Settings) -> list[Chunk]:
+def find_candidates(index: RepositoryIndex, offsets: Offsets, target: Target, settings: Settings) -> list[Chunk]:
     """Chunks around the cursor, by hybrid search; never what is completed, nor what the prompt shows anyway.
 
     Leaving out the visible context too keeps it held out: the guard judges an adapter by it.
     """
-    visible = last_tokens(target.left, settings.prompt.context_tokens, engine.codec.offsets)
+    visible = last_tokens(target.left, settings.prompt.context_tokens, offsets)
     first = target.left.count("\n") + 1 - visible.count("\n")
     region = Region(target.path, first, target.last_line)
     found = index.search(query_text(target), limit=settings.index.candidates, exclude=[region])
@@ -65,12 +64,11 @@ def choose(chunks: Sequence[Chunk], target: Target, settings: Settings, strategy
 
 def prompt_for(target: Target, snippets: Sequence[Chunk], engine: Engine, settings: Settings) -> Prompt:
     """The prompt of a target with some code from elsewhere in it."""
-    return build_prompt(
-        snippets,
+    return prompt_at(
         target.path,
-        languages.detect(target.path, target.left[:200]),
         target.left,
         target.right,
+        snippets,
         context_tokens=settings.prompt.context_tokens,
         snippet_tokens=settings.prompt.pick_tokens,
         offsets=engine.codec.offsets,
@@ -102,12 +100,9 @@ def write(
     engine: Engine, prompt: Prompt, target: Target, settings: Settings, cancelled: Cancelled = lambda: False
 ) -> tuple[str, Generated]:
     """The text to show at the cursor, and what was generated for it."""
-
-    def stop(text: str) -> bool:
-        return lines_done(text, target.lines, mid_line=target.mid_line) or is_looping(text)
-
-    generated = engine.generate(prompt, stop, max_tokens=settings.generate.max_tokens, cancelled=cancelled)
-    return trim(generated.text, target.right, target.lines, mid_line=target.mid_line), generated
+    ending = Ending(target.lines, target.mid_line)
+    generated = engine.generate(prompt, ending.met, max_tokens=settings.generate.max_tokens, cancelled=cancelled)
+    return ending.shown(generated.text, target.right), generated
 
 
 def complete(
@@ -130,7 +125,7 @@ def complete(
     strategy = settings.select.strategy
     on_stage("candidates", 0, 0)
     with watch.stage("candidates"):
-        chunks = find_candidates(index, engine, target, settings)
+        chunks = find_candidates(index, engine.codec.offsets, target, settings)
     with watch.stage("select"):
         choice = choose(chunks, target, settings, strategy)
     snippets = choice.snippets(settings.prompt.picks)

@@ -69,7 +69,7 @@ def test_what_is_completed_is_nowhere_in_what_the_model_sees(
     chosen = settings()
     with RepositoryIndex.open(shop, homes) as index:
         index.sync()
-        chunks = find_candidates(index, engine, target, chosen)
+        chunks = find_candidates(index, engine.codec.offsets, target, chosen)
     choice = choose(chunks, target, chosen, "sift")
     prompt = prompt_for(target, choice.snippets(4), engine, chosen)
     assert chunks
@@ -81,7 +81,7 @@ def test_what_the_prompt_shows_is_no_candidate(shop: Path, homes: Path, engine: 
     target = target_in(shop)
     with RepositoryIndex.open(shop, homes) as index:
         index.sync()
-        chunks = find_candidates(index, engine, target, settings(prompt__context_tokens=512))
+        chunks = find_candidates(index, engine.codec.offsets, target, settings(prompt__context_tokens=512))
     assert not any(chunk.path == "shop/voucher.py" and chunk.start_line <= LINE for chunk in chunks)
 
 

@@ -10,10 +10,8 @@ from pathlib import Path
 
 from vicinal_daemon.cli.indexes import open_index, shown_by
 from vicinal_daemon.config import Settings
-from vicinal_daemon.errors import ModelUnusable
+from vicinal_daemon.generate import opening
 from vicinal_daemon.generate.engine import Engine
-from vicinal_daemon.generate.llama_engine import LlamaEngine
-from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.models import ModelFiles, resolve
 from vicinal_daemon.stages import OnStage, Stopwatch
 from vicinal_indexer.errors import InputError
@@ -61,11 +59,7 @@ def open_engine(files: ModelFiles, settings: Settings) -> Engine:
     Raises:
         ModelError: that engine cannot run this model; nothing else is tried in its place.
     """
-    if settings.model.engine == "transformers":
-        return TransformersEngine(files.transformers_dir, settings.model.device, files.name)
-    if files.gguf is None:
-        raise ModelUnusable(
-            f"the llama.cpp engine needs a GGUF file, and {files.name} has none",
-            hint="name a .gguf file with --model, or use --engine transformers",
-        )
-    return LlamaEngine(files.gguf, files.transformers_dir, files.name)
+    model = settings.model
+    return opening.open_engine(
+        files.transformers_dir, files.gguf, name=files.name, engine=model.engine, device=model.device
+    )

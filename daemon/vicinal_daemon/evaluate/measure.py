@@ -93,7 +93,7 @@ def measure_place(
 ) -> list[Measurement]:
     """Measure all modes at one place. Each strategy is tuned once and read with each of its prompts."""
     target = target_of(place, hide(text, place))
-    chunks = find_candidates(index, engine, target, settings)
+    chunks = find_candidates(index, engine.codec.offsets, target, settings)
     strategies: set[Strategy] = {s for mode in modes for s in (mode.prompt, mode.weights) if s}
     choices = {s: choose(chunks, target, settings, s) for s in sorted(strategies)}
 

@@ -61,7 +61,9 @@ def run_trial(
 ) -> Trial:
     """Complete and score one place with the base model and with the whole method."""
     target = target_of(place, hide(text, place))
-    choice = choose(find_candidates(index, engine, target, settings), target, settings, settings.select.strategy)
+    choice = choose(
+        find_candidates(index, engine.codec.offsets, target, settings), target, settings, settings.select.strategy
+    )
     snippets = choice.snippets(settings.prompt.picks)
     bare, full = prompt_for(target, [], engine, settings), prompt_for(target, snippets, engine, settings)
     cursor = at_line_start(target)

@@ -3,6 +3,7 @@
 Owns the loop from logits to text. Pure but for the function that it asks for logits; it knows no framework.
 """
 
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -14,8 +15,8 @@ from vicinal_daemon.generate.healing import take_back
 from vicinal_daemon.generate.prompt import Prompt
 
 Logits = NDArray[np.float32]
-NextLogits = Callable[[list[int]], Logits]
-"""Reads some more tokens; returns the (vocabulary,) logits behind the last of them."""
+NextLogits = Callable[[list[int]], Logits | None]
+"""Reads some more tokens; returns the (vocabulary,) logits behind the last of them, None if it was cancelled."""
 
 
 def greedy(
@@ -35,20 +36,26 @@ def greedy(
     written = bytearray()
     pieces: list[tuple[int, float]] = []  # bytes of the answer so far, log p: of each token that counts
     unread = ids[:keep]
+    started, read_seconds, tokens, finished = time.perf_counter(), 0.0, 0, False
     for _ in range(max_tokens + healed):  # healing costs at most one token per byte
-        if cancelled():
+        if cancelled() or (logits := next_logits(unread)) is None:
             break
-        logits = _allowed(next_logits(unread), codec, prefix) if prefix else next_logits(unread)
+        read_seconds = read_seconds or time.perf_counter() - started
+        if prefix:
+            logits = _allowed(logits, codec, prefix)
         token = int(logits.argmax())
         if token in codec.ends:
+            finished = True
             break
+        tokens += 1
         piece = codec.vocabulary.tokens[token] if token < len(codec.vocabulary.tokens) else b""
         written += piece
         prefix = prefix[len(piece) :]
         if len(written) > healed:
             pieces.append((len(written) - healed, _log_probability(logits, token)))
             # An unfinished character at the end waits for its next token.
-            if len(pieces) >= max_tokens or stop(written[healed:].decode(errors="ignore")):
+            finished = stop(written[healed:].decode(errors="ignore"))
+            if finished or len(pieces) >= max_tokens:
                 break
         unread = [token]
     text = bytes(written[healed:])
@@ -58,7 +65,11 @@ def greedy(
         text.decode(errors="ignore"),
         tuple(value for _, value in pieces),
         tuple(zip(starts, ends, strict=True)),
-        keep,
+        prompt_tokens=keep,
+        read_tokens=keep,
+        read_seconds=read_seconds or time.perf_counter() - started,
+        tokens=tokens,
+        finished=finished,
     )
 
 

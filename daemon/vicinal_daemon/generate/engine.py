@@ -4,7 +4,7 @@ Owns the types; knows no framework.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from vicinal_daemon.generate.codec import Codec
@@ -23,13 +23,21 @@ class Generated:
         log_probabilities: natural log p of each token that put at least one byte into `text`, with the mass
             renormalised over the tokens that healing allowed.
         spans: [start, end) in characters of `text` for each of them.
-        prompt_tokens: tokens that were read.
+        prompt_tokens: of the prompt, without those that healing took back.
+        read_tokens: of these, the ones that had to be read; the others were known from before.
+        read_seconds: that reading them took.
+        tokens: generated, with those that only healed.
+        finished: whether it ended by itself, by an end token or the stop rule.
     """
 
     text: str
     log_probabilities: tuple[float, ...]
     spans: tuple[tuple[int, int], ...]
     prompt_tokens: int
+    read_tokens: int = 0
+    read_seconds: float = field(default=0.0, compare=False)
+    tokens: int = 0
+    finished: bool = False
 
 
 class Engine(Protocol):

@@ -4,10 +4,48 @@ Owns when to stop and what to trim. Pure.
 """
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """When a completion is over.
+
+    Attributes:
+        lines: how many lines that are not blank it has at most; 0 is no bound.
+        mid_line: whether the cursor stands behind code on its line.
+        stops: texts before which it ends.
+    """
+
+    lines: int
+    mid_line: bool
+    stops: tuple[str, ...] = ()
+
+    def met(self, text: str) -> bool:
+        """Whether nothing more need be generated after `text`."""
+        done = lines_done(text, self.lines, mid_line=self.mid_line)
+        return done or is_looping(text) or any(stop in text for stop in self.stops)
+
+    def shown(self, text: str, right: str) -> str:
+        """What is shown of `text`, given the file after the region that is completed."""
+        return trim(before_stops(text, self.stops), right, self.lines, mid_line=self.mid_line)
+
+
+def before_stops(text: str, stops: Sequence[str]) -> str:
+    """`text` up to the first of `stops`."""
+    return text[: min((at for at in map(text.find, stops) if at != -1), default=len(text))]
+
+
+def certain(text: str, stops: Sequence[str]) -> str:
+    """`text` up to the first of `stops`, or to where one may have begun."""
+    kept = before_stops(text, stops)
+    open_ends = (n for stop in stops for n in range(len(stop) - 1, 0, -1) if kept.endswith(stop[:n]))
+    return kept[: len(kept) - max(open_ends, default=0)] if kept == text else kept
 
 
 def lines_done(text: str, lines: int, *, mid_line: bool) -> bool:
-    """Whether `text` holds `lines` whole lines that are not blank.
+    """Whether `text` holds `lines` whole lines that are not blank; never for 0 lines.
 
     Args:
         mid_line: the cursor stands behind code on its line, so the first newline ends a line even if nothing
@@ -29,7 +67,7 @@ def _end_of_lines(text: str, lines: int, *, mid_line: bool) -> int | None:
 
 
 def trim(text: str, right: str, lines: int, *, mid_line: bool) -> str:
-    """Cut to `lines` lines, drop what the file already says below, and white space at the end.
+    """Cut to `lines` lines (0: all), drop what the file already says below, and white space at the end.
 
     Args:
         text: as generated, from the cursor on.

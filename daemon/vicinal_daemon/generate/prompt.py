@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from vicinal_indexer import languages
+
 COMMENT_MARKS = {
     "python": "#", "ruby": "#", "bash": "#", "perl": "#", "r": "#", "yaml": "#", "toml": "#", "elixir": "#",
     "julia": "#", "make": "#", "dockerfile": "#", "powershell": "#",
@@ -15,6 +17,9 @@ COMMENT_MARKS = {
     "lisp": ";", "clojure": ";", "scheme": ";", "erlang": "%", "latex": "%", "matlab": "%",
 }  # fmt: skip
 CHARACTERS_PER_TOKEN = 12  # more than any code has on average: a cheap cut before the exact one
+
+STABLE_LINES = 8
+"""The visible context begins at a multiple of so many lines, where that costs no more than half of it."""
 
 Offsets = Callable[[str], Sequence[tuple[int, int]]]
 """The tokenizer, as far as a prompt needs it: text -> [start, end) in characters of each token."""
@@ -66,7 +71,11 @@ def headed(path: str, language: str, text: str) -> str:
 
 
 def last_tokens(text: str, limit: int, offsets: Offsets) -> str:
-    """The longest run of whole lines at the end of `text` with at most `limit` tokens."""
+    """A run of whole lines at the end of `text` with at most `limit` tokens, nearly the longest.
+
+    Where `text`, the file up to the cursor, has to be cut, it begins at a line whose number is a multiple of
+    `STABLE_LINES`: it moves once in so many lines, and in between a KV cache of it survives typing.
+    """
     tail = text[-limit * CHARACTERS_PER_TOKEN :]
     spans = offsets(tail)
     if len(spans) <= limit:
@@ -77,7 +86,20 @@ def last_tokens(text: str, limit: int, offsets: Offsets) -> str:
         start = spans[len(spans) - limit][0]
     line = tail.find("\n", start)
     # A single line longer than the budget has no line start: cut it where the tokens say.
-    return tail[line + 1 :] if line != -1 and tail[line + 1 :].strip() else tail[start:]
+    if line == -1 or not tail[line + 1 :].strip():
+        return tail[start:]
+    return _from_stable_line(tail[line + 1 :], text.count("\n", 0, len(text) - len(tail) + line + 1))
+
+
+def _from_stable_line(text: str, number: int) -> str:
+    """`text`, whose first line is line `number` of its file, from a stable line on if that leaves most of it."""
+    start = 0
+    for _ in range(-number % STABLE_LINES):
+        start = text.find("\n", start) + 1
+        if start == 0:
+            return text  # it ends before
+    rest = text[start:]
+    return rest if len(rest) * 2 >= len(text) and rest.strip() else text
 
 
 def first_tokens(text: str, limit: int, offsets: Offsets) -> str:
@@ -92,6 +114,31 @@ def first_tokens(text: str, limit: int, offsets: Offsets) -> str:
         end = spans[limit - 1][1]
     line = head.rfind("\n", 0, end)
     return head[: line + 1] if line > 0 else head[:end]
+
+
+def prompt_at(
+    path: str,
+    left: str,
+    right: str,
+    snippets: Sequence[Snippet],
+    *,
+    context_tokens: int,
+    snippet_tokens: int,
+    offsets: Offsets,
+    fill_in_the_middle: FillInTheMiddle | None = None,
+) -> Prompt:
+    """As `build_prompt`; the language is told from the file's name and its start."""
+    return build_prompt(
+        snippets,
+        path,
+        languages.detect(path, left[:200]),
+        left,
+        right,
+        context_tokens=context_tokens,
+        snippet_tokens=snippet_tokens,
+        offsets=offsets,
+        fill_in_the_middle=fill_in_the_middle,
+    )
 
 
 def build_prompt(

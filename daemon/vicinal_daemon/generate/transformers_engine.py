@@ -4,7 +4,7 @@ Owns the loaded model and the device. It does not know where the files came from
 adapters are trained; whoever changes the model's modules must change them back.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,11 @@ from vicinal_daemon.errors import ModelDamaged, ModelUnusable
 from vicinal_daemon.generate.codec import Codec
 from vicinal_daemon.generate.decode import Logits, greedy
 from vicinal_daemon.generate.engine import Cancelled, Generated, StopRule
+from vicinal_daemon.generate.prefix import Prefixes
 from vicinal_daemon.generate.prompt import Prompt
+
+READ_AT_ONCE = 256
+"""Tokens of a prompt that are read between two questions whether it was cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class TransformersEngine:
                 hint="fetch it again: vicinal models pull --force, or choose another with --model",
             ) from error
         self.model.to(self.device).eval().requires_grad_(False)
+        self.prefixes = Prefixes()
 
     @torch.inference_mode()
     def score(self, text: str, start: int) -> Scores:
@@ -103,15 +108,48 @@ class TransformersEngine:
         self, prompt: Prompt, stop: StopRule, *, max_tokens: int, cancelled: Cancelled = lambda: False
     ) -> Generated:
         """See `Engine.generate`."""
+        return self.generate_under(None, prompt, stop, max_tokens=max_tokens, cancelled=cancelled)
+
+    def generate_under(
+        self,
+        under: str | None,
+        prompt: Prompt,
+        stop: StopRule,
+        *,
+        max_tokens: int,
+        cancelled: Cancelled = lambda: False,
+    ) -> Generated:
+        """As `generate`; what was read of an earlier prompt under the same name is not read again.
+
+        A long prompt is read in pieces, and `cancelled()` asked before each.
+
+        Args:
+            under: the name of the model as it is now: another one for each adapter that is worn, for good. None
+                keeps nothing and reuses nothing.
+        """
         cache: Any = None
+        known: list[int] = []  # the tokens in `cache`
+        saved = 0
 
         @torch.inference_mode()
-        def next_logits(tokens: list[int]) -> Logits:
-            nonlocal cache
-            read = torch.tensor([tokens], device=self.device)
-            output = self.model(read, past_key_values=cache, use_cache=True, logits_to_keep=1)
-            cache = output.past_key_values
+        def next_logits(tokens: list[int]) -> Logits | None:
+            nonlocal cache, known, saved
+            if not known and under is not None:
+                cache, saved = self.prefixes.find(under, tokens)
+                known, tokens = tokens[:saved], tokens[saved:]
+            for start in range(0, len(tokens), READ_AT_ONCE):
+                if start and cancelled():
+                    return None
+                piece = tokens[start : start + READ_AT_ONCE]
+                read = torch.tensor([piece], device=self.device)
+                output = self.model(read, past_key_values=cache, use_cache=True, logits_to_keep=1)
+                cache = output.past_key_values
+                known += piece
             logits: Logits = output.logits[0, -1].float().cpu().numpy()
             return logits
 
-        return greedy(self.codec, next_logits, prompt, stop, max_tokens=max_tokens, cancelled=cancelled)
+        generated = greedy(self.codec, next_logits, prompt, stop, max_tokens=max_tokens, cancelled=cancelled)
+        if under is not None:
+            self.prefixes.keep(under, known, cache)
+        read_tokens = max(0, min(len(known), generated.prompt_tokens) - saved)
+        return replace(generated, read_tokens=read_tokens)

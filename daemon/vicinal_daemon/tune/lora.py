@@ -1,19 +1,25 @@
 """LoRA on a loaded model, by peft.
 
-Owns attaching, stepping, scaling and detaching. An adapter is a value (named tensors), never a mutation: after
-the block of `attached` the model's modules and weights are what they were. It does not know what is learned, or why.
+Owns attaching and detaching, the two slots (what is worn to write, what is trained), and adapters as values (named
+tensors). The model's weights never move; with nothing worn it computes what the bare model does, bit for bit. It does
+not know what is learned, or why.
 """
 
+import math
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from peft import LoraConfig, get_peft_model
+from peft.tuners.lora import LoraLayer
 
-from vicinal_daemon.errors import ModelUnusable
+from vicinal_daemon.errors import ModelDamaged, ModelUnusable
+
+Slot = Literal["serve", "study"]
+Tensors = Mapping[str, torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,66 +27,138 @@ class Adapter:
     """What was learned: W + scale * B A for each linear layer, alpha = rank.
 
     Attributes:
-        tensors: peft's names -> float32 tensors on the CPU.
+        tensors: peft's names -> tensors on the CPU; float16 once it is finished.
         rank: r, the inner dimension of each pair.
         scale: in [0, 1]; what the guard left of it.
     """
 
-    tensors: Mapping[str, torch.Tensor]
+    tensors: Tensors
     rank: int
     scale: float = 1.0
 
+    @property
+    def bytes(self) -> int:
+        return sum(tensor.nbytes for tensor in self.tensors.values())
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether it is made of numbers; too high a learning rate leaves none."""
+        return all(bool(tensor.isfinite().all()) for tensor in self.tensors.values())
+
+
+def rounded(tensors: Tensors, rank: int) -> Adapter:
+    """A finished adapter: float16, so that it is on disk what it is in memory."""
+    return Adapter({name: value.to("cpu", torch.float16) for name, value in tensors.items()}, rank)
+
 
 class AttachedLora:
-    """A model that wears a LoRA: it can be trained step by step and scaled without moving a weight."""
+    """A model whose linear layers can wear a LoRA from either of two slots, or none: `wear`.
 
-    def __init__(self, model: Any, rank: int, seed: int) -> None:
-        # The adapter's start is drawn from its own generator state; the caller's is left as it was.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            config = LoraConfig(
-                r=rank, lora_alpha=rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
-            )
+    Raises:
+        ModelUnusable: the model has no layers that can.
+    """
+
+    def __init__(self, model: Any, rank: int) -> None:
+        self.rank = rank
+        config = LoraConfig(
+            r=rank, lora_alpha=rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+        )
+        # peft draws values for the new layers; the caller's generator is left as it was.
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            # peft asks transformers by an old name; nothing that a user could do about it.
+            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
             try:
-                with warnings.catch_warnings():
-                    # peft asks transformers by an old name; nothing that a user could do about it.
-                    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
-                    self.model = get_peft_model(model, config)
+                self.model = get_peft_model(model, config, adapter_name="serve")
             except ValueError as error:
                 raise ModelUnusable(
                     f"this model cannot be tuned with LoRA: {error}", hint="use --steps 0, or another --model"
                 ) from error
-        self._layers = [module for module in self.model.modules() if hasattr(module, "set_scale")]
-        self.parameters = [value for value in self.model.parameters() if value.requires_grad]
+            self.model.add_adapter("study", config)
+        self._layers = {n: module for n, module in self.model.named_modules() if isinstance(module, LoraLayer)}
+        self._worn: Slot | None = None
+        self._put_on(None)
 
-    def scale(self, scale: float) -> None:
-        """Let the adapter count `scale` times; 0 is the base model exactly."""
-        for layer in self._layers:
-            layer.set_scale("default", scale)
+    def wear(self, slot: Slot | None) -> None:
+        """Let the model compute with a slot from now on; None is the bare model."""
+        if slot != self._worn:
+            self._put_on(slot)
 
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """A copy of what has been learned so far."""
-        state = get_peft_model_state_dict(self.model)
-        return {name: value.detach().cpu().clone() for name, value in state.items()}
+    def scale(self, scale: float, slot: Slot = "serve") -> None:
+        """Let a slot count `scale` times; 0 is the base model exactly."""
+        for layer in self._layers.values():
+            layer.set_scale(slot, scale)
+
+    def parameters(self, slot: Slot) -> dict[str, torch.nn.Parameter]:
+        """A slot's own parameters, by peft's names."""
+        found = {}
+        for name, layer in self._layers.items():
+            found[f"{name}.lora_A.weight"] = layer.lora_A[slot].weight
+            found[f"{name}.lora_B.weight"] = layer.lora_B[slot].weight
+        return found
+
+    def tensors(self, slot: Slot) -> dict[str, torch.Tensor]:
+        """A copy of what a slot holds."""
+        return {name: value.detach().clone() for name, value in self.parameters(slot).items()}
+
+    def fill(self, slot: Slot, tensors: Tensors) -> None:
+        """Copy values into a slot; a parameter stays the object that it is.
+
+        Raises:
+            ModelDamaged: they are not of this model and rank; the slot is as before.
+        """
+        parameters = self.parameters(slot)
+        if {n: v.shape for n, v in parameters.items()} != {n: v.shape for n, v in tensors.items()}:
+            raise ModelDamaged("the adapter does not fit this model", hint="delete it; it is learned anew")
+        with torch.no_grad():
+            for name, value in parameters.items():
+                value.copy_(tensors[name])
 
     def load(self, adapter: Adapter) -> None:
         """Wear `adapter` from now on."""
-        set_peft_model_state_dict(self.model, dict(adapter.tensors))
+        self.fill("serve", adapter.tensors)
         self.scale(adapter.scale)
+        self.wear("serve")
 
+    def fresh(self, seed: int) -> dict[str, torch.Tensor]:
+        """Where learning starts: A random, B zero; the very numbers that peft draws after `manual_seed(seed)`."""
+        start = {}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for name, layer in self._layers.items():
+                a = torch.nn.Linear(layer.in_features, self.rank, bias=False).weight
+                b = torch.nn.Linear(self.rank, layer.out_features, bias=False).weight
+                torch.nn.init.kaiming_uniform_(a, a=math.sqrt(5))
+                start[f"{name}.lora_A.weight"] = a.detach()
+                start[f"{name}.lora_B.weight"] = torch.zeros_like(b)
+        return start
 
-@contextmanager
-def attached(model: Any, rank: int, seed: int) -> Iterator[AttachedLora]:
-    """Wrap the linear layers of `model` in place for the length of the block, then unwrap them."""
-    lora = AttachedLora(model, rank, seed)
-    try:
-        yield lora
-    finally:
-        lora.model.unload()
+    def detach(self) -> None:
+        """Give the model its own layers back."""
+        model = self.model.unload()
         model.requires_grad_(False)
         model.eval()
         if hasattr(model, "peft_config"):
             del model.peft_config
+
+    def _put_on(self, slot: Slot | None) -> None:
+        # With no active adapter a layer of peft's returns what its base layer does, untouched.
+        for layer in self._layers.values():
+            layer.set_adapter([slot] if slot else [], inference_mode=slot != "study")
+        self._worn = slot
+
+
+@contextmanager
+def attached(model: Any, rank: int, seed: int) -> Iterator[AttachedLora]:
+    """Wrap the linear layers of `model` in place for the length of the block, then unwrap them.
+
+    Its slot for study holds the start that `seed` gives; nothing is worn.
+    """
+    lora = AttachedLora(model, rank)
+    try:
+        lora.fill("study", lora.fresh(seed))
+        yield lora
+    finally:
+        lora.detach()
 
 
 @contextmanager

@@ -1,0 +1,132 @@
+"""A run of tuning: one gradient step per example, in order, that can be interrupted between any two.
+
+Owns the optimiser and its moments, and the falling learning rate. It does not know who runs in between, nor how much
+of the result is kept.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from vicinal_daemon.errors import ModelUnusable
+from vicinal_daemon.generate.transformers_engine import TransformersEngine
+from vicinal_daemon.tune.lora import Adapter, AttachedLora, Tensors, rounded
+from vicinal_daemon.tune.wardrobe import Wardrobe
+
+
+@dataclass(frozen=True, slots=True)
+class TuningSettings:
+    """How to learn. `learning_rate` is Adam's; `max_tokens` cuts each example; `rank` is LoRA's r."""
+
+    rank: int
+    learning_rate: float
+    max_tokens: int
+    guard: bool
+    seed: int
+
+
+class TuningRun:
+    """Adam on one example after the other; a step at a time, by `step`.
+
+    Args:
+        examples: those too short to learn from are left out.
+        start: the adapter that it begins with; None: a new one, drawn by the seed.
+        done: steps taken in an earlier life; they are skipped, and `start` has their effect.
+
+    Attributes:
+        rank: of the LoRA.
+        steps: how many there are in all.
+        done: how many have been taken.
+        losses: of each step's example before its step, in nats per token, of this life.
+
+    Raises:
+        ModelUnusable: `start` has another rank.
+    """
+
+    def __init__(
+        self,
+        engine: TransformersEngine,
+        wardrobe: Wardrobe,
+        examples: Sequence[str],
+        settings: TuningSettings,
+        *,
+        start: Adapter | None = None,
+        done: int = 0,
+    ) -> None:
+        if start is not None and start.rank != settings.rank:
+            raise ModelUnusable(
+                f"tuning at rank {settings.rank} cannot start from an adapter of rank {start.rank}",
+                hint="set tune.rank to the adapter's, or start without it",
+            )
+        self.rank = settings.rank
+        self._engine = engine
+        self._wardrobe = wardrobe
+        self._settings = settings
+        encoded = [engine.codec.encode(text)[0][: settings.max_tokens] for text in examples]
+        self._examples = [ids for ids in encoded if len(ids) > 1]
+        self.steps = len(self._examples)
+        self.done = min(done, self.steps)
+        self.losses: list[float] = []
+        self._parked: Tensors | None = _at_full_scale(start) if start is not None else None
+        self._moments: dict[str, object] | None = None
+        self._optimizer: torch.optim.Adam | None = None
+
+    @property
+    def next_tokens(self) -> int:
+        """How many tokens the next step's example has; 0 if there is none."""
+        return len(self._examples[self.done]) if self.done < self.steps else 0
+
+    def step(self) -> float:
+        """One step on the next example; returns the loss before it, in nats per token.
+
+        Raises:
+            ModelUnusable: all steps have been taken.
+        """
+        if self.done >= self.steps:
+            raise ModelUnusable(f"all {self.steps} steps of this run have been taken")
+        lora = self._wardrobe.seat(self)
+        assert self._optimizer is not None  # noqa: S101 - `seat` has called `resume`
+        # Linear decay: the last, least informative picks must not undo the first.
+        fallen = self.done / self.steps
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._settings.learning_rate * (1.0 + (1.0 / self.steps - 1.0) * fallen)
+        tokens = torch.tensor([self._examples[self.done]], device=self._engine.device)
+        lora.wear("study")
+        try:
+            loss = lora.model(tokens, labels=tokens, use_cache=False).loss
+            self._optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self._optimizer.step()
+            self._optimizer.zero_grad(set_to_none=True)
+        finally:
+            lora.wear(None)
+        self.done += 1
+        self.losses.append(float(loss.detach()))
+        return self.losses[-1]
+
+    def adapter(self) -> Adapter:
+        """What has been learned so far, finished; the run can go on from its own, unrounded numbers."""
+        return rounded(self._wardrobe.seat(self).tensors("study"), self.rank)
+
+    def resume(self, lora: AttachedLora) -> None:
+        """See `Student`. The moments are the run's own; the parameters may be those of a new attachment."""
+        lora.fill("study", self._parked if self._parked is not None else lora.fresh(self._settings.seed))
+        self._optimizer = torch.optim.Adam(lora.parameters("study").values(), lr=self._settings.learning_rate)
+        if self._moments is not None:
+            self._optimizer.load_state_dict(self._moments)
+        self._parked = self._moments = None
+
+    def park(self, lora: AttachedLora) -> None:
+        """See `Student`."""
+        self._parked = lora.tensors("study")
+        self._moments = self._optimizer.state_dict() if self._optimizer is not None else None
+        self._optimizer = None
+
+
+def _at_full_scale(adapter: Adapter) -> Tensors:
+    """The same change to the model, with all of the scale in B."""
+    return {
+        name: value.float() * adapter.scale if ".lora_B." in name else value.float()
+        for name, value in adapter.tensors.items()
+    }

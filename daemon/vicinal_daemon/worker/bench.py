@@ -1,0 +1,281 @@
+"""The work bench: one engine, the adapters at hand, the runs that wait; units in, results out.
+
+Owns what the engine process has in memory. Synchronous, on one thread. It does not know about processes, nor why a unit
+is asked for.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+from vicinal_daemon.errors import ModelUnusable, Withdrawn
+from vicinal_daemon.generate.engine import Cancelled, Engine, Generated, StopRule
+from vicinal_daemon.generate.opening import open_engine
+from vicinal_daemon.generate.post import Ending, certain, is_looping
+from vicinal_daemon.generate.prompt import Prompt, first_tokens, headed, prompt_at
+from vicinal_daemon.generate.transformers_engine import TransformersEngine
+from vicinal_daemon.tune.files import read_adapter, write_adapter
+from vicinal_daemon.tune.guard import Passage
+from vicinal_daemon.tune.lora import Adapter
+from vicinal_daemon.tune.run import TuningRun, TuningSettings
+from vicinal_daemon.tune.tuner import context_of, judge
+from vicinal_daemon.tune.wardrobe import Wardrobe
+from vicinal_daemon.worker.messages import (
+    Begin,
+    Begun,
+    Chat,
+    Code,
+    Done,
+    Drop,
+    Forget,
+    Judge,
+    Judged,
+    Load,
+    Loaded,
+    PromptShape,
+    Result,
+    Step,
+    Stepped,
+    Unit,
+    Wear,
+    Write,
+    Written,
+)  # fmt: skip
+
+ADAPTERS_IN_MEMORY = 4
+_BASE = "base"
+
+OnPiece = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Kept:
+    """An adapter in memory. `under` names it in the engine's KV caches: it is never given to another one."""
+
+    adapter: Adapter
+    under: str
+
+
+@dataclass(slots=True, eq=False)
+class _Tuning:
+    """A run, and how long the examples are cut."""
+
+    run: TuningRun
+    max_tokens: int
+
+
+class Bench:
+    """Does units, one at a time."""
+
+    def __init__(self) -> None:
+        self._engine: Engine | None = None
+        self._wardrobe: Wardrobe | None = None
+        self._adapters: OrderedDict[str, _Kept] = OrderedDict()
+        self._tunings: dict[str, _Tuning] = {}
+        self._named = 0
+
+    def do(self, unit: Unit, *, cancelled: Cancelled = lambda: False, on_piece: OnPiece = lambda text: None) -> Result:
+        """Do one unit.
+
+        Args:
+            cancelled: asked before each token, each 256 tokens of a prompt, each forward pass of the guard and each
+                step. `Write` and `Chat` then return what there is; the others raise `Withdrawn`.
+            on_piece: is given the text so far, where the unit streams.
+
+        Raises:
+            VicinalError: the unit cannot be done; the bench is as it was before it.
+        """
+        match unit:
+            case Load():
+                return self._load(unit)
+            case Write():
+                return self._write(unit, cancelled, on_piece)
+            case Chat():
+                return self._chat(unit, cancelled)
+            case Begin():
+                return self._begin(unit, cancelled)
+            case Step():
+                return self._step(unit, cancelled)
+            case Judge():
+                return self._judge(unit, cancelled)
+            case Drop():
+                tuning = self._tunings.pop(unit.run, None)
+                if tuning is not None and self._wardrobe is not None:
+                    self._wardrobe.dismiss(tuning.run)
+            case Forget():
+                for key in unit.keys:
+                    self._forget(key)
+        return Done()
+
+    def _load(self, unit: Load) -> Loaded:
+        started = time.perf_counter()
+        engine = open_engine(unit.transformers_dir, unit.gguf, name=unit.name, engine=unit.engine, device=unit.device)
+        self._engine = engine
+        self._wardrobe = Wardrobe(engine.model) if isinstance(engine, TransformersEngine) else None
+        return Loaded(engine.device_name, self._wardrobe is not None, time.perf_counter() - started)
+
+    def _write(self, unit: Write, cancelled: Cancelled, on_piece: OnPiece) -> Written:
+        target = unit.prompt.target
+        ending = Ending(unit.lines, target.mid_line, unit.stops)
+
+        def stop(text: str) -> bool:
+            if unit.streams:
+                on_piece(certain(text, unit.stops))
+            return ending.met(text)
+
+        prompt = self._prompt(unit.prompt)
+        started = time.perf_counter()
+        generated = self._generate(unit.wear, prompt, stop, unit.max_tokens, cancelled)
+        text = ending.shown(generated.text, target.right)
+        return _written(text, generated, time.perf_counter() - started)
+
+    def _chat(self, unit: Chat, cancelled: Cancelled) -> Written:
+        text = self._loaded().codec.chat(unit.system, unit.user)
+        prompt = Prompt(text, (0, len(text)), heals=False)
+        started = time.perf_counter()
+        generated = self._generate(None, prompt, is_looping, unit.max_tokens, cancelled)
+        return _written(generated.text, generated, time.perf_counter() - started)
+
+    def _generate(
+        self, wear: Wear | None, prompt: Prompt, stop: StopRule, max_tokens: int, cancelled: Cancelled
+    ) -> Generated:
+        engine = self._loaded()
+        if wear is None and not isinstance(engine, TransformersEngine):
+            return engine.generate(prompt, stop, max_tokens=max_tokens, cancelled=cancelled)
+        engine, wardrobe = self._tunable()
+        kept = self._find(wear) if wear is not None else None
+        # An adapter that counts nothing is the base, and shares its caches.
+        worn = kept if kept is not None and kept.adapter.scale > 0 else None
+        with wardrobe.wearing(worn.adapter) if worn is not None else nullcontext():
+            return engine.generate_under(
+                worn.under if worn is not None else _BASE, prompt, stop, max_tokens=max_tokens, cancelled=cancelled
+            )
+
+    def _begin(self, unit: Begin, cancelled: Cancelled) -> Begun:
+        engine, wardrobe = self._tunable()
+        _check(cancelled)
+        settings = TuningSettings(unit.rank, unit.learning_rate, unit.max_tokens, guard=True, seed=unit.seed)
+        run = TuningRun(
+            engine,
+            wardrobe,
+            [_text_of(code) for code in unit.examples],
+            settings,
+            start=self._find(unit.start).adapter if unit.start is not None else None,
+            done=unit.done,
+        )
+        self.do(Drop(unit.run))
+        self._tunings[unit.run] = _Tuning(run, unit.max_tokens)
+        return Begun(run.steps)
+
+    def _step(self, unit: Step, cancelled: Cancelled) -> Stepped:
+        run = self._tuning(unit.run).run
+        _check(cancelled)
+        started, tokens = time.perf_counter(), run.next_tokens
+        loss = run.step()
+        return Stepped(run.done, run.steps, loss, tokens, time.perf_counter() - started)
+
+    def _judge(self, unit: Judge, cancelled: Cancelled) -> Judged:
+        engine, wardrobe = self._tunable()
+        tuning = self._tuning(unit.run)
+        started = time.perf_counter()
+        adapter, losses = judge(
+            engine, wardrobe, tuning.run, self._passages(unit, tuning.max_tokens), lambda: _check(cancelled)
+        )
+        _check(cancelled)
+        self._forget(unit.key)
+        size = 0
+        if adapter is not None:
+            size = write_adapter(adapter, unit.file, dict(unit.metadata)) if unit.file is not None else adapter.bytes
+            self._keep(unit.key, adapter)
+        return Judged(
+            tuple(sorted(losses.items())),
+            adapter.scale if adapter is not None else 0.0,
+            size,
+            time.perf_counter() - started,
+        )
+
+    def _passages(self, unit: Judge, max_tokens: int) -> list[Passage]:
+        if unit.prompt is not None:
+            return [context_of(self._prompt(unit.prompt))]
+        offsets = self._loaded().codec.offsets
+        return [Passage(first_tokens(_text_of(code), max_tokens, offsets), 0) for code in unit.held_out]
+
+    def _prompt(self, shape: PromptShape) -> Prompt:
+        codec = self._loaded().codec
+        return prompt_at(
+            shape.target.path,
+            shape.target.left,
+            shape.target.right,
+            shape.snippets,
+            context_tokens=shape.context_tokens,
+            snippet_tokens=shape.pick_tokens,
+            offsets=codec.offsets,
+            fill_in_the_middle=codec.fill_in_the_middle,
+        )
+
+    def _find(self, wear: Wear) -> _Kept:
+        kept = self._adapters.get(wear.key)
+        if kept is not None:
+            self._adapters.move_to_end(wear.key)
+            return kept
+        if wear.file is None:
+            raise ModelUnusable(f"the adapter {wear.key} is not in memory any more", hint="it is learned anew")
+        return self._keep(wear.key, read_adapter(wear.file))
+
+    def _keep(self, key: str, adapter: Adapter) -> _Kept:
+        self._named += 1
+        kept = self._adapters[key] = _Kept(adapter, f"adapter {self._named}")
+        self._adapters.move_to_end(key)
+        while len(self._adapters) > ADAPTERS_IN_MEMORY:
+            self._forget(next(iter(self._adapters)))
+        return kept
+
+    def _forget(self, key: str) -> None:
+        kept = self._adapters.pop(key, None)
+        if kept is not None and isinstance(self._engine, TransformersEngine):
+            self._engine.prefixes.forget(kept.under)
+
+    def _tuning(self, run: str) -> _Tuning:
+        self._tunable()
+        if run not in self._tunings:
+            raise ModelUnusable(f"there is no tuning run {run!r}", hint="begin it anew; the engine may have restarted")
+        return self._tunings[run]
+
+    def _loaded(self) -> Engine:
+        if self._engine is None:
+            raise ModelUnusable("no model is loaded", hint="send `Load` first")
+        return self._engine
+
+    def _tunable(self) -> tuple[TransformersEngine, Wardrobe]:
+        engine = self._loaded()
+        if not isinstance(engine, TransformersEngine) or self._wardrobe is None:
+            raise ModelUnusable(
+                "the llama.cpp engine can neither be tuned nor wear adapters",
+                hint="set model.engine to transformers, or tune.steps to 0",
+            )
+        return engine, self._wardrobe
+
+
+def _check(cancelled: Cancelled) -> None:
+    if cancelled():
+        raise Withdrawn("the unit was cancelled")
+
+
+def _text_of(code: Code) -> str:
+    return headed(code.path, code.language, code.text)
+
+
+def _written(text: str, generated: Generated, seconds: float) -> Written:
+    shown = zip(generated.spans, generated.log_probabilities, strict=True)
+    return Written(
+        text=text,
+        log_probabilities=tuple(p for (start, _), p in shown if start < len(text)),
+        tokens=generated.tokens,
+        prompt_tokens=generated.prompt_tokens,
+        read_tokens=generated.read_tokens,
+        read_seconds=generated.read_seconds,
+        write_seconds=max(0.0, seconds - generated.read_seconds),
+        finished=generated.finished,
+    )
