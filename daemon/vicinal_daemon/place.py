@@ -53,8 +53,7 @@ class Serving(BaseModel):
     started: float
     fingerprint: str
 
-    @property
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
         """Whether that process still runs."""
         return birth(self.pid) == self.born
 

@@ -31,10 +31,9 @@ class Connection:
         """The path of the Unix socket; None if the daemon listens on a port."""
         return self.address.removeprefix(UNIX) if self.address.startswith(UNIX) else None
 
-    @property
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
         """Whether its process still runs."""
-        return self.serving.alive
+        return self.serving.is_alive()
 
     def suits(self, settings: Settings) -> bool:
         """Whether the daemon runs with these settings, as far as no request can change them."""
@@ -42,9 +41,9 @@ class Connection:
 
 
 def find(settings: Settings) -> Connection | None:
-    """The daemon that serves the place these settings name; None if there is none, or what is written there is stale."""
+    """The daemon of the place that these settings name; None if there is none, or its process is gone."""
     place = Place.of(settings)
     serving = place.serving()
-    if serving is None or not serving.alive:
+    if serving is None or not serving.is_alive():
         return None
     return Connection(serving, None if serving.address.startswith(UNIX) else place.token())

@@ -1,7 +1,7 @@
 """Ask the daemon: one method for each thing it can be asked.
 
 Owns routes, the stream of events around a long request, and errors as they cross the API. It does not know how a daemon
-is found or started, and never uses a proxy. For one thread at a time; long requests of several threads want a client each.
+is found or started, and never uses a proxy.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,6 +14,7 @@ import httpx2
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from vicinal_daemon.client.connection import Connection
+from vicinal_daemon.client.transport import CONNECT_SECONDS, open_http
 from vicinal_daemon.errors import DaemonUnreachable, from_trouble
 from vicinal_daemon.protocol.answers import Answer, Findings
 from vicinal_daemon.protocol.requests import (
@@ -35,34 +36,26 @@ Json = dict[str, Any]
 Method = Literal["GET", "POST", "DELETE"]
 Model = TypeVar("Model")
 
-_QUICK: Final = httpx2.Timeout(30.0, connect=5.0)
-"""For what needs no model: a daemon that takes longer is stuck."""
-_LONG: Final = httpx2.Timeout(30.0, connect=5.0, read=None)
+PATIENCE_SECONDS: Final = 30.0
+"""For what needs no model; a daemon that takes longer is stuck."""
+_LONG: Final = httpx2.Timeout(PATIENCE_SECONDS, connect=CONNECT_SECONDS, read=None)
 """For what takes as long as it takes. The daemon watches its engine; a daemon that dies closes the connection."""
-_LIMITS: Final = httpx2.Limits(max_connections=8, keepalive_expiry=30.0)
 _EVENT_BYTES: Final = 64_000_000
 _JSON: Final = TypeAdapter(Json)
 _RESTART: Final = "`vicinal daemon restart`, so that both are of one version"
 
 
 class Client:
-    """One daemon, asked over one connection. Every method raises the error that the daemon raised, by its class.
+    """One daemon. Threads may share a client: one can cancel what another waits for.
 
-    Besides, each raises `DaemonUnreachable` if the daemon is gone, goes away meanwhile or answers what is not understood.
-    With `on_event` a request reports its progress before it is answered.
+    Every method raises the error that the daemon raised, by its class; and `DaemonUnreachable` if the daemon is gone,
+    goes away meanwhile or answers what is not understood. With `on_event` a request tells its progress on the way.
+    `patience_seconds` is for requests that need no model; the others wait for as long as the daemon lives.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self.connection = connection
-        # No TLS on a socket of this machine: without `verify` no certificates are loaded, which takes longer than asking.
-        transport = httpx2.HTTPTransport(uds=connection.socket, verify=False, trust_env=False, limits=_LIMITS)
-        self._http = httpx2.Client(
-            transport=transport,
-            base_url="http://localhost" if connection.socket else connection.address,
-            headers={"Authorization": f"Bearer {connection.token}"} if connection.token else {},
-            timeout=_QUICK,
-            trust_env=False,
-        )
+        self._http = open_http(connection, patience_seconds)
 
     def __enter__(self) -> "Client":
         return self
@@ -157,17 +150,16 @@ class Client:
         content = self._request(method, route, message).content
         return self._understood(_JSON, content) if content else {}
 
-    def _request(
-        self, method: Method, route: str, message: BaseModel | None = None, timeout: httpx2.Timeout = _QUICK
-    ) -> httpx2.Response:
+    def _request(self, method: Method, route: str, message: BaseModel | None = None) -> httpx2.Response:
         headers, content = _body(message)
         with self._reachable():
-            return self._checked(self._http.request(method, route, content=content, headers=headers, timeout=timeout))
+            return self._checked(self._http.request(method, route, content=content, headers=headers))
 
     def _long(self, route: str, message: BaseModel, on_event: OnEvent | None) -> bytes:
-        if on_event is None:
-            return self._request("POST", route, message, _LONG).content
         headers, content = _body(message)
+        if on_event is None:
+            with self._reachable():
+                return self._checked(self._http.post(route, content=content, headers=headers, timeout=_LONG)).content
         asked = self._http.sse(
             route, method="POST", content=content, headers=headers, timeout=_LONG, max_event_size=_EVENT_BYTES
         )
@@ -187,7 +179,7 @@ class Client:
         try:
             yield
         except httpx2.RequestError as error:
-            gone = "" if self.connection.alive else f"; its process {self.connection.pid} is gone"
+            gone = "" if self.connection.is_alive() else f"; its process {self.connection.pid} is gone"
             reason = str(error) or type(error).__name__
             raise DaemonUnreachable(f"the daemon at {self.connection.address}: {reason}{gone}") from error
 

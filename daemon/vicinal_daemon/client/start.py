@@ -55,7 +55,7 @@ def start(settings: Settings, wait_seconds: float = START_SECONDS, command: Sequ
         came_first = False
         again = deadline
         while not (came_first and time.monotonic() >= again):
-            if connection := _answering(settings):
+            if connection := _answering(settings, max(deadline - time.monotonic(), _POLL_SECONDS)):
                 return connection
             status = child.poll()
             if status is not None and not came_first:
@@ -78,17 +78,17 @@ def stop(connection: Connection, wait_seconds: float = STOP_SECONDS) -> StopWay:
     """
     import psutil  # type: ignore[import-untyped]
 
-    if not connection.alive:
+    if not connection.is_alive():
         return "gone"
     try:
-        with Client(connection) as client:
+        with Client(connection, wait_seconds) as client:
             client.shutdown()
         if _went(connection, wait_seconds):
             return "asked"
     except VicinalError:
         pass  # it cannot be asked; it is told
     try:
-        if not connection.alive:
+        if not connection.is_alive():
             return "gone"
         psutil.Process(connection.pid).terminate()
         if _went(connection, wait_seconds):
@@ -105,21 +105,21 @@ def stop(connection: Connection, wait_seconds: float = STOP_SECONDS) -> StopWay:
 
 def _went(connection: Connection, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
-    while connection.alive:
+    while connection.is_alive():
         if time.monotonic() >= deadline:
             return False
         time.sleep(_POLL_SECONDS)
     return True
 
 
-def _answering(settings: Settings) -> Connection | None:
+def _answering(settings: Settings, patience_seconds: float) -> Connection | None:
     connection = find(settings)
     if connection is None:
         return None
     try:
-        with Client(connection) as client:
+        with Client(connection, patience_seconds) as client:
             client.health()
-    except DaemonUnreachable:
+    except VicinalError:  # it begins or ends just now, or the token is already another
         return None
     return connection
 

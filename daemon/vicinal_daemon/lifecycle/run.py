@@ -81,7 +81,7 @@ def _holding(place: Place) -> Iterator[Path]:
         lock.acquire()
     except Timeout:
         found = place.serving()
-        who = f"process {found.pid}" if found and found.alive else "it is just starting or ending"
+        who = f"process {found.pid}" if found and found.is_alive() else "it is just starting or ending"
         raise DaemonRunning(f"there is a daemon already: {who}") from None
     except OSError as error:
         raise ConfigError(f"{place.lock} cannot be locked: {error}", hint="set daemon.folder") from error
