@@ -21,7 +21,12 @@ VicinalError
     ├── Superseded                 a newer request for the same document took its place
     ├── Withdrawn                  it was cancelled
     └── Busy                       too many wait already
+
+Owns the names by which errors cross the API, too: a class in kebab case.
 """
+
+import re
+from collections.abc import Iterator
 
 from vicinal_indexer.errors import InputError, VicinalError
 
@@ -122,3 +127,27 @@ class Busy(RequestDropped):
     """Too many requests wait already."""
 
     remedy = "ask again in a moment"
+
+
+def error_type(error_class: type[VicinalError]) -> str:
+    """The name of an error in the API: its class in kebab case, `store-locked` for `StoreLocked`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", error_class.__name__).lower()
+
+
+def errors_by_type() -> dict[str, type[VicinalError]]:
+    """Every class of the error tree, by its name in the API."""
+
+    def tree(root: type[VicinalError]) -> Iterator[type[VicinalError]]:
+        yield root
+        for below in root.__subclasses__():
+            yield from tree(below)
+
+    return {error_type(found): found for found in tree(VicinalError)}
+
+
+def from_trouble(type_name: str, message: str, hint: str = "") -> VicinalError:
+    """The error that crossed the API, as the daemon raised it; `DaemonUnreachable` if this side does not know it."""
+    known = errors_by_type().get(type_name)
+    if known is None:
+        return DaemonUnreachable(f"the daemon failed with {type_name}: {message}", hint=hint)
+    return known(message, hint=hint)
