@@ -16,7 +16,7 @@ from vicinal_daemon.generate.engine import Cancelled, Engine, Generated
 from vicinal_daemon.generate.post import is_looping, lines_done, trim
 from vicinal_daemon.generate.prompt import Prompt, build_prompt, headed, last_tokens
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
-from vicinal_daemon.select import Selection, lexical_kernel, select
+from vicinal_daemon.select import Selection, counted, lexical_kernel, select, term_counts
 from vicinal_daemon.select.strategies import Strategy
 from vicinal_daemon.stages import OnStage, Stopwatch, silent
 from vicinal_daemon.target import Target
@@ -74,7 +74,7 @@ def choose(chunks: Sequence[Chunk], target: Target, settings: Settings, strategy
 
     As many picks are made as the weights or the prompt can use, whichever is more.
     """
-    kernel = lexical_kernel([subwords(chunk.text) for chunk in chunks], [subwords(query_text(target))])
+    kernel = lexical_kernel([term_counts(chunk.text) for chunk in chunks], [counted(subwords(query_text(target)))])
     selection = select(
         strategy,
         kernel,
