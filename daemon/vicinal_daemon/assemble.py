@@ -8,30 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vicinal_daemon import protocol
+from vicinal_daemon.neighbourhood import Choice
 from vicinal_daemon.select import Selection
 from vicinal_daemon.select.strategies import Strategy
 from vicinal_daemon.uncertainty import confidence
-from vicinal_indexer.types import Chunk
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Choice:
-    """What could be learned for a target, and what was chosen.
-
-    Attributes:
-        chunks: the candidates; `selection.picks` index into them.
-    """
-
-    chunks: tuple[Chunk, ...]
-    selection: Selection
-
-    def picked(self) -> list[Chunk]:
-        """The picks in order, repeats included."""
-        return [self.chunks[pick] for pick in self.selection.picks]
-
-    def snippets(self, count: int) -> list[Chunk]:
-        """The first `count` distinct picks, for the prompt."""
-        return [self.chunks[pick] for pick in self.selection.distinct()[:count]]
 
 
 @dataclass(frozen=True, slots=True)

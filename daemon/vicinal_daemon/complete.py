@@ -8,58 +8,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from vicinal_daemon import protocol
-from vicinal_daemon.assemble import Choice, Learned, adaptation_of, confidence_of, evidence_of, text_of
+from vicinal_daemon.assemble import Learned, adaptation_of, confidence_of, evidence_of, text_of
 from vicinal_daemon.config import Settings
 from vicinal_daemon.errors import ModelUnusable
 from vicinal_daemon.generate.engine import Cancelled, Engine, Generated
 from vicinal_daemon.generate.post import Ending
-from vicinal_daemon.generate.prompt import Offsets, Prompt, headed, last_tokens, prompt_at
+from vicinal_daemon.generate.prompt import Prompt, headed, prompt_at
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
-from vicinal_daemon.select import lexical_kernel, select
-from vicinal_daemon.select.strategies import Strategy
+from vicinal_daemon.neighbourhood import Choice, choose, find_candidates
 from vicinal_daemon.stages import OnStage, Stopwatch, silent
 from vicinal_daemon.target import Target
 from vicinal_daemon.tune.lora import Adapter, applied
 from vicinal_daemon.tune.tuner import OnStep, Tuned, TuningSettings, tune
 from vicinal_indexer.index import RepositoryIndex
-from vicinal_indexer.terms import subwords
-from vicinal_indexer.types import Chunk, Region
-
-QUERY_LINES = 16
-"""How many lines before the cursor ask the question (chosen on rich and peft: benchmarks/RESULTS.md)."""
-
-
-def find_candidates(index: RepositoryIndex, offsets: Offsets, target: Target, settings: Settings) -> list[Chunk]:
-    """Chunks around the cursor, by hybrid search; never what is completed, nor what the prompt shows anyway.
-
-    Leaving out the visible context too keeps it held out: the guard judges an adapter by it.
-    """
-    visible = last_tokens(target.left, settings.prompt.context_tokens, offsets)
-    first = target.left.count("\n") + 1 - visible.count("\n")
-    region = Region(target.path, first, target.last_line)
-    found = index.search(query_text(target), limit=settings.index.candidates, exclude=[region])
-    return [candidate.chunk for candidate in found]
-
-
-def query_text(target: Target) -> str:
-    """The last lines before the cursor: what the neighbourhood is asked about."""
-    return "\n".join(target.left.rstrip().split("\n")[-QUERY_LINES:])
-
-
-def choose(chunks: Sequence[Chunk], target: Target, settings: Settings, strategy: Strategy) -> Choice:
-    """Select what is worth learning.
-
-    As many picks are made as the weights or the prompt can use, whichever is more.
-    """
-    kernel = lexical_kernel([subwords(chunk.text) for chunk in chunks], [subwords(query_text(target))])
-    selection = select(
-        strategy,
-        kernel,
-        limit=max(settings.tune.steps, settings.prompt.picks),
-        noise=settings.select.noise,
-        adaptive_stop=settings.select.alpha,
-    )
-    return Choice(tuple(chunks), selection)
+from vicinal_indexer.types import Chunk
 
 
 def prompt_for(target: Target, snippets: Sequence[Chunk], engine: Engine, settings: Settings) -> Prompt:

@@ -7,17 +7,29 @@ Owns how the rooms are joined for a query. It does not know the terminal; what a
 import re
 from collections.abc import Sequence
 from itertools import chain
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from vicinal_daemon import protocol
 from vicinal_daemon.config import Settings
-from vicinal_daemon.select import Kernel, blend, dense_kernel, lexical_kernel, select, weighted
-from vicinal_indexer.index import RepositoryIndex
+from vicinal_daemon.select import (
+    Kernel,
+    TermCounts,
+    blend,
+    counted,
+    dense_kernel,
+    lexical_kernel,
+    select,
+    term_counts,
+    weighted,
+)
+from vicinal_indexer.stop_words import STOP_WORDS
 from vicinal_indexer.terms import subwords
 from vicinal_indexer.types import Candidate, Filter, FloatArray
+
+if TYPE_CHECKING:  # the database takes seconds to import, and the daemon serves before it is there
+    from vicinal_indexer.index import RepositoryIndex
 
 LEXICAL_SHARE = 0.6
 """Of the kernel of a question: the rest is the cosine of embeddings (benchmarks/RESULTS.md: two-part questions)."""
@@ -51,29 +63,29 @@ def parts_of(question: str) -> list[str]:
 
 def telling_words(text: str) -> list[str]:
     """The subwords that are not mere grammar."""
-    return [word for word in subwords(text) if word not in ENGLISH_STOP_WORDS]
+    return [word for word in subwords(text) if word not in STOP_WORDS]
 
 
 def question_kernel(
-    found: Sequence[Candidate], words: Sequence[Sequence[str]], prompts: Sequence[str], vectors: FloatArray
+    found: Sequence[Candidate], words: Sequence[TermCounts], prompts: Sequence[str], vectors: FloatArray
 ) -> Kernel:
     """How alike the parts of a question and the K candidates are, by shared words and by embeddings.
 
     Args:
-        words: the subwords of each candidate.
+        words: of each candidate.
         vectors: (m, d), the embeddings of the m prompts.
     """
-    lexical = lexical_kernel(words, [telling_words(prompt) for prompt in prompts])
+    lexical = lexical_kernel(words, [counted(telling_words(prompt)) for prompt in prompts])
     if not found:
         return lexical
     both = blend(lexical, dense_kernel(np.stack([c.vector for c in found]), vectors), LEXICAL_SHARE)
-    lengths = np.array([len(told) for told in words], np.float64)
+    lengths = np.array([told.total for told in words], np.float64)
     return weighted(both, np.sqrt(np.minimum(1.0, lengths / TELLING_LENGTH)))
 
 
 def query(
     text: str,
-    index: RepositoryIndex,
+    index: "RepositoryIndex",
     settings: Settings,
     *,
     count: int,
@@ -88,10 +100,10 @@ def query(
     found = index.search(text, limit=settings.index.candidates, wanted=wanted)
     # Nearest neighbours of several prompts are not a thing: the rival gets the question as it is.
     prompts = parts_of(text) if strategy == "sift" else [text]
-    words = [subwords(c.chunk.searched_text) for c in found]
+    words = [term_counts(c.chunk.searched_text) for c in found]
     kernel = question_kernel(found, words, prompts, index.embed(prompts))
     chosen = select(strategy, kernel, limit=count, noise=NOISE, at_most=1)
-    known = set(chain.from_iterable(words))
+    known = set(chain.from_iterable(told.words for told in words))
     explained = 1 - chosen.variances[-1] / chosen.variances[0]
     return protocol.Findings(
         repository=str(index.root),

@@ -5,9 +5,10 @@ when the rules changed, and every now and then, since events get lost. Tidies up
 where signals come from, nor the terminal.
 """
 
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from vicinal_indexer.errors import IndexingError, VicinalError
@@ -26,6 +27,8 @@ RECHECK_SHARE = 0.01
 """A re-check that takes t seconds is not repeated before t / this: it may cost this share of one core."""
 
 RETRY_SECONDS = 10.0
+WAIT_SECONDS = 0.1
+"""So often a waiting thread asks whether it should give up."""
 
 
 class Source(Protocol):
@@ -34,6 +37,28 @@ class Source(Protocol):
     def take(self, timeout: float) -> frozenset[str]:
         """The paths that were signalled within `timeout` seconds; "" is everything; empty if none were."""
         ...
+
+    def wake(self) -> None:
+        """End a `take` now."""
+        ...
+
+
+class Unwatched:
+    """The source where the system cannot watch: it knows nothing, so whoever is woken looks at everything."""
+
+    def __init__(self) -> None:
+        self._woken = threading.Event()
+
+    def take(self, timeout: float) -> frozenset[str]:
+        """Everything, if woken within `timeout` seconds."""
+        if not self._woken.wait(timeout):
+            return frozenset()
+        self._woken.clear()
+        return EVERYTHING
+
+    def wake(self) -> None:
+        """End a `take` now."""
+        self._woken.set()
 
 
 @dataclass
@@ -47,6 +72,8 @@ class Follower:
         on_error: told of an error that a later try may get over (a full disk); the loop goes on.
         paused: asked before each scan; while it says yes nothing is done, and nothing is lost.
         stopped: asked at every turn.
+        on_settled: told at the end of every turn after which everything that was signalled is indexed.
+        recheck_seconds: everything is scanned so often, or seldomer where that takes long (`RECHECK_SHARE`).
     """
 
     index: RepositoryIndex
@@ -56,6 +83,31 @@ class Follower:
     paused: Callable[[], bool]
     stopped: Callable[[], bool]
     progress: OnProgress = ignore
+    on_settled: Callable[[], None] = lambda: None
+    recheck_seconds: float = RECHECK_SECONDS
+    _turned: threading.Condition = field(default_factory=threading.Condition, init=False, repr=False)
+    _asked: int = field(default=0, init=False, repr=False)
+    _settled: int = field(default=-1, init=False, repr=False)
+    _running: bool = field(default=True, init=False, repr=False)
+
+    def settle(self, timeout: float, cancelled: Callable[[], bool] = lambda: False) -> bool:
+        """Wait until everything that was signalled before this call is indexed; for any thread but that of `run`.
+
+        Returns:
+            Whether it is. False after `timeout` seconds, when `cancelled` says so, and when `run` has ended.
+        """
+        deadline = time.monotonic() + timeout
+        with self._turned:
+            self._asked += 1
+            ticket = self._asked
+        self.source.wake()
+        with self._turned:
+            while self._settled < ticket:
+                left = deadline - time.monotonic()
+                if left <= 0 or not self._running or cancelled():
+                    return False
+                self._turned.wait(min(left, WAIT_SECONDS))
+        return True
 
     def run(self) -> None:
         """Follow until `stopped`. Everything is scanned first: what changed before the watch began.
@@ -63,7 +115,16 @@ class Follower:
         Raises:
             InputError: the root has gone; its index is kept.
         """
+        try:
+            self._follow()
+        finally:
+            with self._turned:
+                self._running = False
+                self._turned.notify_all()
+
+    def _follow(self) -> None:
         due: set[str] = set(EVERYTHING)
+        heard = self._asked  # who asked before signals were taken waits for those alone
         last_change = next_check = time.monotonic()
         untidy = False
         retry_at = 0.0
@@ -79,8 +140,9 @@ class Follower:
                         last_change, untidy = time.monotonic(), True
                     if "" in due:
                         spent = time.monotonic() - begun
-                        next_check = time.monotonic() + max(RECHECK_SECONDS, spent / RECHECK_SHARE)
+                        next_check = time.monotonic() + max(self.recheck_seconds, spent / RECHECK_SHARE)
                     due.clear()
+                    self._settle(heard)
                     if untidy and time.monotonic() - last_change > IDLE_SECONDS:
                         self.index.tidy()
                         untidy = False
@@ -88,7 +150,14 @@ class Follower:
                     self.on_error(error)
                     due = set(EVERYTHING)  # what the failed scan had seen is seen again
                     retry_at = time.monotonic() + RETRY_SECONDS
+            heard = self._asked
             due |= self.source.take(TICK_SECONDS)
+
+    def _settle(self, heard: int) -> None:
+        with self._turned:
+            self._settled = heard
+            self._turned.notify_all()
+        self.on_settled()
 
     def _scan(self, due: frozenset[str]) -> bool:
         """Answer cookies by a full scan, else scan what is due; whether anything changed."""
@@ -97,7 +166,6 @@ class Follower:
             report = self.index.sync(self.progress, scope=due)
         if report is None:
             return False
-        changed = bool(report.added or report.replaced or report.dropped or report.rebuilt_because)
-        if changed:
+        if report.changed:
             self.on_sync(report)
-        return changed
+        return report.changed

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -25,7 +25,8 @@ from vicinal_indexer.embed import Embedder, StaticEmbedder
 from vicinal_indexer.errors import InputError, StoreDamaged, StoreLocked, StoreUnavailable
 from vicinal_indexer.files import EVERYTHING, read_text, walk
 from vicinal_indexer.plan import Plan, plan
-from vicinal_indexer.rows import SCHEMA_VERSION, FileRow
+from vicinal_indexer.reports import all_skips, indexed, is_racy, report_from
+from vicinal_indexer.rows import SCHEMA_VERSION
 from vicinal_indexer.search import find_candidates
 from vicinal_indexer.store import Store, StoreKey
 from vicinal_indexer.types import (
@@ -33,11 +34,11 @@ from vicinal_indexer.types import (
     FileStat,
     Filter,
     FloatArray,
+    Glance,
     IndexStatus,
     Progress,
     Region,
     Skipped,
-    SkipReason,
     SyncReport,
     digest,
 )
@@ -69,12 +70,13 @@ class RepositoryIndex:
         self._store: Store | None = None
         # Not thread-local: whichever thread of this process took it, this index is the writer.
         self._lock = FileLock(f"{folder}.lock", thread_local=False)
+        self._locking = threading.Lock()  # filelock counts, but not for many threads at once
         self._writing = threading.RLock()  # one thread of it at a time
         if self._acquire():
             try:
                 self._open_for_writing()
             finally:
-                self._lock.release()
+                self._release()
 
     @classmethod
     def open(cls, root: Path, data_dir: Path, embedder: Embedder | None = None) -> Self:
@@ -94,7 +96,8 @@ class RepositoryIndex:
         """Take the writer's lock if it is free."""
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=0)
+            with self._locking:
+                self._lock.acquire(timeout=0)
         except Timeout:
             return False
         except OSError as error:
@@ -103,6 +106,10 @@ class RepositoryIndex:
                 hint="mend its permissions or free disk space, or set index.data_dir to another folder",
             ) from error
         return True
+
+    def _release(self) -> None:
+        with self._locking:
+            self._lock.release()
 
     @contextmanager
     def holding(self) -> Iterator[None]:
@@ -116,7 +123,7 @@ class RepositoryIndex:
         try:
             yield
         finally:
-            self._lock.release()
+            self._release()
 
     def _open_for_writing(self) -> Store:
         """The store, repaired and current; built anew if it cannot be trusted. The caller holds the lock."""
@@ -161,6 +168,7 @@ class RepositoryIndex:
         Where another process holds the lock, it is asked to, and this call waits until that is done.
 
         Args:
+            progress: may raise to end the sync; what was written so far is consistent.
             scope: paths of the files or folders to look at, relative to the root; all if not given.
 
         Raises:
@@ -168,24 +176,25 @@ class RepositoryIndex:
             InputError: the root has gone; the index is kept as it is.
         """
         if self._acquire():
-            try:
-                return self._sync(progress, scope)
-            finally:
-                self._lock.release()
+            return self._sync_and_release(progress, scope)
         return self._sync_through_owner(progress)
 
+    def _sync_and_release(self, progress: OnProgress, scope: Collection[str]) -> SyncReport:
+        try:
+            return self._sync(progress, scope)
+        finally:
+            self._release()
+
     def _sync_through_owner(self, progress: OnProgress) -> SyncReport:
-        progress(Progress("wait", 0, 0))
         try:
             with cookies.asking(self.cookies) as cookie:
                 while True:
+                    progress(Progress("wait", 0, 0))
                     if (said := cookie.answer()) is not None:
-                        return _report_from(said)
-                    try:
-                        with self._lock.acquire(timeout=WAIT_SECONDS):
-                            return self._sync(progress, EVERYTHING)
-                    except Timeout:
-                        continue
+                        return report_from(said)
+                    if self._acquire():
+                        return self._sync_and_release(progress, EVERYTHING)
+                    time.sleep(WAIT_SECONDS)
         except OSError as error:
             raise StoreUnavailable(
                 f"{self.cookies} cannot be written: {error}", hint="mend its permissions or free disk space"
@@ -216,12 +225,12 @@ class RepositoryIndex:
             done, skipped = self._bring_up_to_date(opened, progress, EVERYTHING)
         rows = opened.files()
         report = SyncReport(
-            sum(not row.reason for row in rows.values()),
+            indexed(rows),
             len(done.add),
             len(done.replace),
             len(done.drop),
             opened.count_chunks(),
-            _all_skips(skipped, rows),
+            all_skips(skipped, rows),
             time.perf_counter() - started,
             self._rebuilt_because,
         )
@@ -245,6 +254,7 @@ class RepositoryIndex:
         """Carry out the plan; what comes back is what was really new, replaced and dropped."""
         progress(Progress("scan", 0, 0))
         stats, skipped = walk(self.root, scope)
+        self.check_root()  # had it gone meanwhile, everything would look deleted
         rows = opened.files()
         todo = plan(stats, {path: row.stat for path, row in rows.items() if _is_in(path, scope)})
         opened.remove(todo.drop)
@@ -275,8 +285,10 @@ class RepositoryIndex:
         marker = self.folder.with_name(f"{self.folder.name}.reading")
         died = marker.exists() and self._embedder.in_workers
         marker.touch()
-        yield from (isolated_batches if died else batches)(self.root, changed, self._embedder)
-        marker.unlink(missing_ok=True)
+        try:
+            yield from (isolated_batches if died else batches)(self.root, changed, self._embedder)
+        finally:  # an error, or a sync that was ended, is no crash
+            marker.unlink(missing_ok=True)
 
     def tidy(self, progress: OnProgress = ignore) -> None:
         """Compact what many small syncs left behind, if anything; the caller is `holding`."""
@@ -328,6 +340,27 @@ class RepositoryIndex:
             self._sync(ignore, EVERYTHING)
             return question(self._open_for_writing())
 
+    def hashes(self, paths: Collection[str]) -> dict[str, frozenset[str]]:
+        """The content hashes of the chunks of each of these files; a file without chunks is left out."""
+        return self._ask(lambda opened: opened.hashes(sorted(paths)))
+
+    def sample(self, count: int, seed: int) -> list[Candidate]:
+        """Up to `count` chunks of different content, in random order; the same for the same content and seed.
+
+        An edit changes the sample only where it changes a chunk that is in it, or brings one that belongs into it.
+        """
+        return self._ask(
+            lambda opened: [Candidate(chunk, vector, None, None) for chunk, vector in opened.sample(count, seed)]
+        )
+
+    def glance(self) -> Glance:
+        """How much the store holds now; the files are not looked at."""
+        return self._ask(
+            lambda opened: Glance(
+                opened.revision, indexed(opened.files()), opened.count_chunks(), opened.bytes_on_disk()
+            )
+        )
+
     def texts(self) -> Iterator[tuple[str, str]]:
         """(path, text) of every indexed file that has chunks and is still there, by path."""
         for path, row in sorted(self._ask(Store.files).items()):
@@ -343,19 +376,19 @@ class RepositoryIndex:
         return IndexStatus(
             self.root,
             self.folder,
-            sum(not row.reason for row in rows.values()),
+            indexed(rows),
             chunks,
             size,
             SCHEMA_VERSION,
             self._embedder.name,
-            _all_skips(skipped, rows),
-            len(todo.add) + sum(not _is_racy(rows[stat.path], stat) for stat in todo.replace) + len(todo.drop),
+            all_skips(skipped, rows),
+            len(todo.add) + sum(not is_racy(rows[stat.path], stat) for stat in todo.replace) + len(todo.drop),
             self._is_held(),
         )
 
     def _is_held(self) -> bool:
         if self._acquire():
-            self._lock.release()
+            self._release()
             return False
         return True
 
@@ -374,18 +407,3 @@ class RepositoryIndex:
 
 def _is_in(path: str, scope: Collection[str]) -> bool:
     return any(not part or path == part or path.startswith(f"{part}/") for part in scope)
-
-
-def _is_racy(row: FileRow, stat: FileStat) -> bool:
-    """Whether a file is only read again because it was so new when it was read (`batch.RACY_NS`)."""
-    return row.mtime_ns == -1 and row.size == stat.size
-
-
-def _all_skips(skipped: Sequence[Skipped], rows: dict[str, FileRow]) -> tuple[Skipped, ...]:
-    stored = [Skipped(row.path, SkipReason(row.reason), row.detail) for row in rows.values() if row.reason]
-    return tuple(sorted([*skipped, *stored], key=lambda skip: skip.path))
-
-
-def _report_from(said: Any) -> SyncReport:
-    skips = [Skipped(path=s["path"], reason=SkipReason(s["reason"]), detail=s["detail"]) for s in said["skipped"]]
-    return SyncReport(**{**said, "skipped": tuple(skips)})

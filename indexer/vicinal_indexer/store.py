@@ -11,13 +11,14 @@ opening, so that a single flipped bit is noticed before anything is read through
 """
 
 import errno
+import heapq
 import json
 import shutil
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from hashlib import file_digest
@@ -48,7 +49,7 @@ MANY_VERSIONS = 128
 _META = "meta.json"
 _SEAL = "seal.json"
 _KEEP_VERSIONS = timedelta(milliseconds=1)  # every write is a version; nobody reads old ones for long
-_PATHS_PER_DELETE = 500
+_ALTERNATIVES = 500
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR}
 _UNWRITABLE_WORDS = (
     "permission denied",
@@ -238,8 +239,7 @@ class Store:
         with self._guarded():
             known = self.files()
             self._break_seal()
-            for start in range(0, len(paths), _PATHS_PER_DELETE):
-                some = ", ".join(_quoted(path) for path in paths[start : start + _PATHS_PER_DELETE])
+            for some in _alternatives(paths):
                 self._files.delete(f"path IN ({some})")
                 self._chunks.delete(f"path IN ({some})")
             gone = set(paths)
@@ -330,7 +330,9 @@ class Store:
             conditions.append(f"regexp_like(path, {_quoted('|'.join(map(to_regex, wanted.paths)))})")
         if conditions:
             query = query.where(" AND ".join(conditions), prefilter=True)
-        table = query.select([*CHUNK_FIELDS, "vector", score]).limit(limit).to_arrow()
+        return self._found(query.select([*CHUNK_FIELDS, "vector", score]).limit(limit).to_arrow())
+
+    def _found(self, table: pa.Table) -> list[tuple[Chunk, FloatArray]]:
         flat = table["vector"].combine_chunks().flatten().to_numpy()
         vectors = flat.reshape(-1, self._key.dimensions).astype(np.float32)
         chunks = [Chunk(**row) for row in table.select(CHUNK_FIELDS).to_pylist()]
@@ -339,9 +341,51 @@ class Store:
                 raise StoreDamaged(f"the stored text of {chunk.path} is not what was written")
         return list(zip(chunks, vectors, strict=True))
 
+    def hashes(self, paths: Sequence[str]) -> dict[str, frozenset[str]]:
+        """The content hashes of the chunks of these files; a file without chunks is left out."""
+        found: defaultdict[str, set[str]] = defaultdict(set)
+        with self._guarded():
+            for some in _alternatives(paths):
+                query = self._chunks.search().where(f"path IN ({some})").select(["path", "content_hash"]).limit(None)
+                for row in query.to_arrow().to_pylist():
+                    found[row["path"]].add(row["content_hash"])
+        return {path: frozenset(hashes) for path, hashes in found.items()}
+
+    def sample(self, count: int, seed: int) -> list[tuple[Chunk, FloatArray]]:
+        """Up to `count` chunks of different content, in an order that depends on content and seed alone.
+
+        Of all chunks only the hashes are read: they are as good as random numbers, the seed turns them into others.
+        """
+        turn = int(digest(str(seed))[:16], 16)
+
+        def order(content_hash: str) -> int:
+            return int(content_hash[:16], 16) ^ turn
+
+        with self._guarded():
+            listed = self._chunks.search().select(["content_hash"]).limit(None).to_arrow()["content_hash"]
+            wanted = heapq.nsmallest(count, listed.unique().to_pylist(), key=order)
+            found: list[tuple[Chunk, FloatArray]] = []
+            for some in _alternatives(wanted):
+                query = self._chunks.search().where(f"content_hash IN ({some})").select([*CHUNK_FIELDS, "vector"])
+                found += self._found(query.limit(None).to_arrow())
+        # Of chunks with the same content the first in the repository stands for all.
+        found.sort(key=lambda row: (row[0].path, row[0].start_line), reverse=True)
+        first = {chunk.content_hash: (chunk, vector) for chunk, vector in found}
+        return [first[content_hash] for content_hash in wanted if content_hash in first]
+
+    @property
+    def revision(self) -> str:
+        """Another one after every write."""
+        with self._guarded():
+            return f"{self.generation}:{self._files.version}:{self._chunks.version}"
+
     def bytes_on_disk(self) -> int:
         """The size of everything in the store's folder."""
-        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+        size = 0
+        for path in self.folder.rglob("*"):
+            with suppress(FileNotFoundError):  # another process tidies up
+                size += path.stat().st_size if path.is_file() else 0
+        return size
 
 
 def exists(folder: Path) -> bool:
@@ -358,6 +402,12 @@ def wipe(folder: Path) -> None:
     with _translated(folder):
         if folder.exists():
             shutil.rmtree(folder)
+
+
+def _alternatives(values: Sequence[str]) -> Iterator[str]:
+    """`'a', 'b', ..`, some hundred at a time: for `IN` in a condition."""
+    for start in range(0, len(values), _ALTERNATIVES):
+        yield ", ".join(_quoted(value) for value in values[start : start + _ALTERNATIVES])
 
 
 def _quoted(text: str) -> str:

@@ -142,6 +142,11 @@ class SyncReport:
     seconds: float
     rebuilt_because: str | None
 
+    @property
+    def changed(self) -> bool:
+        """Whether the store holds anything else than before."""
+        return bool(self.added or self.replaced or self.dropped or self.rebuilt_because)
+
 
 @dataclass(frozen=True, slots=True)
 class IndexStatus:
@@ -158,3 +163,13 @@ class IndexStatus:
     skipped: tuple[Skipped, ...]
     changed: int
     held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """How much a store holds, without a look at the files. `revision` is another one after every write."""
+
+    revision: str
+    files: int
+    chunks: int
+    bytes_on_disk: int

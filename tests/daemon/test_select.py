@@ -1,5 +1,6 @@
 """SIFT's arithmetic against its definition, and the strategies' promises."""
 
+import doctest
 import math
 
 import numpy as np
@@ -7,18 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
 from vicinal_daemon.select import (
     Kernel,
     Posterior,
     blend,
+    counts,
     dense_kernel,
     irreducible_variance,
     lexical_kernel,
     select,
+    term_counts,
     weighted,
 )
 from vicinal_daemon.select.kernel import from_vectors
+from vicinal_indexer.stop_words import STOP_WORDS
 from vicinal_indexer.terms import subwords
 
 
@@ -29,7 +34,7 @@ def random_kernel(seed: int, count: int, dimensions: int) -> Kernel:
 
 
 def lexical(candidates: list[str], prompts: list[str]) -> Kernel:
-    return lexical_kernel([subwords(text) for text in candidates], [subwords(text) for text in prompts])
+    return lexical_kernel([term_counts(text) for text in candidates], [term_counts(text) for text in prompts])
 
 
 def direct_variance(kernel: Kernel, picks: list[int], noise: float) -> float:
@@ -109,6 +114,19 @@ def test_a_prompt_inside_the_candidates_span_has_no_irreducible_uncertainty() ->
     assert irreducible_variance(from_vectors(rows, np.array([[0.6, 0.8, 0.0]]))) == pytest.approx(0.0, abs=1e-12)
 
 
+@given(kernels, st.sampled_from([0.0, 1e-9, 1e-5, 1e-3, 1.0]), st.integers(0, 3))
+def test_the_irreducible_variance_is_the_distance_to_the_span(kernel: Kernel, apart: float, copies: int) -> None:
+    twins = np.arange(len(kernel)).repeat(1 + copies)
+    among = kernel.among[np.ix_(twins, twins)]
+    among[np.diag_indices(len(twins))] += apart
+    repeated = Kernel(among, kernel.to_prompts[twins], kernel.prompts)
+    values, vectors = np.linalg.eigh(among)
+    kept = values > values[-1] * 1e-9
+    told = np.square(vectors[:, kept].T @ repeated.to_prompts) / values[kept, None]
+    expected = float(np.maximum(0.0, repeated.prompts - told.sum(axis=0)).mean())
+    assert irreducible_variance(repeated) == pytest.approx(expected, abs=1e-8)
+
+
 def test_the_adaptive_stop_ends_when_more_is_not_worth_it() -> None:
     kernel = random_kernel(0, 100, 50)
     stopped = select("sift", kernel, limit=50, noise=0.1, adaptive_stop=0.25)
@@ -136,6 +154,30 @@ def test_the_lexical_kernel_is_positive_semi_definite(texts: list[str], prompt: 
     kernel = lexical(texts, [prompt])
     assert not len(kernel) or np.linalg.eigvalsh(kernel.among)[0] > -1e-9
     assert (kernel.to_prompts >= 0).all()
+
+
+wordy = st.lists(st.sampled_from("read write file socket open close λ straße".split()), max_size=9).map(" ".join)
+
+
+@given(st.lists(wordy | st.text(max_size=40), max_size=12), st.lists(wordy, min_size=1, max_size=3))
+def test_the_lexical_kernel_is_that_of_scikit_learn(texts: list[str], prompts: list[str]) -> None:
+    kernel = lexical(texts, prompts)
+    words = [subwords(text) for text in [*texts, *prompts]]
+    expected = np.zeros((len(words), len(words)))
+    if any(words):
+        rows = TfidfVectorizer(analyzer=iter, sublinear_tf=True).fit_transform(words)
+        expected = (rows @ rows.T).toarray()
+    count = len(texts)
+    assert np.allclose(kernel.among, expected[:count, :count], rtol=0, atol=1e-9)
+    assert np.allclose(kernel.to_prompts, expected[:count, count:], rtol=0, atol=1e-9)
+
+
+def test_the_stop_words_are_those_of_scikit_learn() -> None:
+    assert STOP_WORDS == ENGLISH_STOP_WORDS
+
+
+def test_counting_words_example() -> None:
+    assert doctest.testmod(counts).failed == 0
 
 
 def test_a_kernel_of_the_wrong_shape_or_with_nan_is_refused() -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from vicinal_daemon import config
-from vicinal_daemon.complete import choose, complete, find_candidates, prompt_for
+from vicinal_daemon.complete import complete, prompt_for
 from vicinal_daemon.config import Settings
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
+from vicinal_daemon.neighbourhood import choose, find_candidates
 from vicinal_daemon.protocol import Answer
 from vicinal_daemon.stages import Stopwatch
 from vicinal_daemon.target import Target, parse_location, read_target

@@ -10,7 +10,7 @@ import pytest
 from vicinal_indexer.embed import StaticEmbedder
 from vicinal_indexer.errors import InputError, StoreUnavailable
 from vicinal_indexer.index import RepositoryIndex
-from vicinal_indexer.types import Region
+from vicinal_indexer.types import Progress, Region
 
 _TICKS = count(1_000)
 Content = list[tuple[str, int, str, bytes]]
@@ -80,6 +80,61 @@ def test_what_is_excluded_is_never_found_and_duplicates_once(root: Path, tmp_pat
         kept = index.search("read value parse", exclude=[region])
         assert len(kept) == 11
         assert not any(region.overlaps(c.chunk) for c in kept)
+
+
+def test_hashes_are_those_of_the_chunks(root: Path, tmp_path: Path) -> None:
+    with RepositoryIndex.open(root, tmp_path / "data") as index:
+        index.sync()
+        found = index.hashes(["pkg/m1.py", "pkg/m2.py", "pkg/it's not there.py"])
+        told = {c.chunk.path: c.chunk.content_hash for c in index.search("read value parse")}
+        assert found == {path: frozenset({told[path]}) for path in ("pkg/m1.py", "pkg/m2.py")}
+        before, revision = index.glance(), index.glance().revision
+        write(root / "pkg" / "m1.py", "def other():\n    return parse\n")
+        assert index.sync().changed
+        assert not index.sync().changed
+        assert index.hashes(["pkg/m1.py"]) != {"pkg/m1.py": found["pkg/m1.py"]}
+        after = index.glance()
+        assert after.revision != revision
+        assert (after.files, after.chunks) == (before.files, before.chunks) == (12, 12)
+        assert index.hashes([]) == {}
+
+
+def test_a_sample_is_the_same_for_the_same_content_and_seed(root: Path, tmp_path: Path) -> None:
+    write(root / "copy.py", (root / "pkg" / "m3.py").read_text())
+    with RepositoryIndex.open(root, tmp_path / "data") as index, RepositoryIndex.open(root, tmp_path / "b") as other:
+        index.sync()
+        other.sync()
+        other.rebuild()
+        all_of_them = index.sample(100, seed=0)
+        paths = [c.chunk.path for c in all_of_them]
+        assert sorted(paths) == sorted({*(f"pkg/m{n}.py" for n in range(12)), "copy.py"} - {"pkg/m3.py"})
+        assert [c.chunk for c in other.sample(100, seed=0)] == [c.chunk for c in all_of_them]
+        assert [c.chunk for c in index.sample(5, seed=0)] == [c.chunk for c in all_of_them[:5]]
+        assert [c.chunk.path for c in index.sample(100, seed=1)] != paths
+        expected = {c.chunk.path: c.vector.tobytes() for c in index.search("read value parse")}
+        assert {c.chunk.path: c.vector.tobytes() for c in all_of_them} == expected
+        write(root / paths[0], "def other():\n    return parse\n")
+        index.sync()
+        kept = [c.chunk.path for c in index.sample(100, seed=0)]
+        assert [path for path in kept if path != paths[0]] == paths[1:]
+        assert index.sample(0, seed=0) == []
+
+
+class Ended(Exception):
+    pass
+
+
+def test_a_sync_can_be_ended_and_goes_on_later(root: Path, tmp_path: Path) -> None:
+    def end(progress: Progress) -> None:
+        if progress.stage == "index":
+            raise Ended
+
+    with RepositoryIndex.open(root, tmp_path / "data") as index:
+        with pytest.raises(Ended):
+            index.sync(end)
+        assert not list((tmp_path / "data").rglob("*.reading"))
+        index.sync()
+        assert content(index) == fresh(root, tmp_path / "other")
 
 
 def test_an_empty_repository(tmp_path: Path) -> None:

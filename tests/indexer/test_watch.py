@@ -15,7 +15,7 @@ from watchdog.events import FileModifiedEvent, FileMovedEvent, FileOpenedEvent
 
 from vicinal_indexer.errors import InputError, StoreLocked, VicinalError
 from vicinal_indexer.files import EVERYTHING
-from vicinal_indexer.follow import Follower
+from vicinal_indexer.follow import Follower, Unwatched
 from vicinal_indexer.index import RepositoryIndex
 from vicinal_indexer.types import SyncReport
 from vicinal_indexer.watch import MANY_PATHS, Signals, watching
@@ -70,15 +70,12 @@ def following(index: RepositoryIndex) -> Iterator["Log"]:
     log = Log()
     stop = threading.Event()
     with index.holding(), watching(index.root, index.cookies) as signals:
-
-        def run() -> None:
-            follower = Follower(index, signals, log.synced, log.failed, paused=log.paused.is_set, stopped=stop.is_set)
-            follower.run()
-
-        thread = threading.Thread(target=run)
+        follower = Follower(index, signals, log.synced, log.failed, paused=log.paused.is_set, stopped=stop.is_set)
+        thread = threading.Thread(target=follower.run)
         thread.start()
         try:
             log.wait_for(1)
+            log.follower = follower
             yield log
         finally:
             stop.set()
@@ -88,6 +85,8 @@ def following(index: RepositoryIndex) -> Iterator["Log"]:
 
 class Log:
     """What a follower reported."""
+
+    follower: Follower
 
     def __init__(self) -> None:
         self.reports: list[SyncReport] = []
@@ -154,6 +153,39 @@ def test_a_save_is_indexed_without_being_asked(root: Path, tmp_path: Path) -> No
         assert finds(owner, "unasked") == ["pkg/m0.py"]
 
 
+def test_who_waits_until_it_is_settled_finds_what_was_signalled(root: Path, tmp_path: Path) -> None:
+    with RepositoryIndex.open(root, tmp_path / "data") as owner, following(owner) as log:
+        for number in range(20):
+            (root / "pkg" / "m0.py").write_text(f"def time_{'x' * (number + 1)}():\n    return 1\n")
+            log.follower.source.signal(str(root / "pkg" / "m0.py"))  # type: ignore[attr-defined]
+            assert log.follower.settle(SECONDS)
+            assert finds(owner, f"time_{'x' * (number + 1)}") == ["pkg/m0.py"]
+        log.paused.set()
+        (root / "pkg" / "m0.py").write_text("def while_paused():\n    return 1\n")
+        assert not log.follower.settle(0.2)
+        assert not log.follower.settle(SECONDS, cancelled=lambda: True)
+        log.paused.clear()
+        assert log.follower.settle(SECONDS)
+    assert not log.follower.settle(SECONDS)  # it has ended
+
+
+def test_where_nothing_can_be_watched_a_scan_has_to_do(root: Path, tmp_path: Path) -> None:
+    log, stop = Log(), threading.Event()
+    with RepositoryIndex.open(root, tmp_path / "data") as index, index.holding():
+        follower = Follower(index, Unwatched(), log.synced, log.failed, lambda: False, stop.is_set)
+        thread = threading.Thread(target=follower.run)
+        thread.start()
+        try:
+            assert follower.settle(SECONDS)
+            (root / "pkg" / "m0.py").write_text("def unwatched():\n    return 1\n")
+            assert follower.settle(SECONDS)
+            assert finds(index, "unwatched") == ["pkg/m0.py"]
+        finally:
+            stop.set()
+            follower.source.wake()
+            thread.join(SECONDS)
+
+
 def test_pausing_loses_nothing(root: Path, tmp_path: Path) -> None:
     with RepositoryIndex.open(root, tmp_path / "data") as owner, following(owner) as log:
         log.paused.set()
@@ -173,6 +205,9 @@ class Silence:
     def take(self, timeout: float) -> frozenset[str]:
         self._root.rename(self._root.with_name("away"))
         return frozenset()
+
+    def wake(self) -> None:
+        pass
 
 
 def test_a_root_that_goes_away_keeps_its_index(root: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from the prompt's text.
 
 import asyncio
 import json
+import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Hashable
@@ -27,6 +28,7 @@ from vicinal_daemon.protocol.state import Failed
 from vicinal_daemon.target import Target
 from vicinal_daemon.workspaces import Workspace
 from vicinal_indexer.errors import InputError
+from vicinal_indexer.types import Region
 
 router = APIRouter()
 BUDGET_SECONDS = 3.0
@@ -94,7 +96,8 @@ async def _job(body: CompletionsRequest, daemon: Daemon) -> Job:
         lines=0,
         max_tokens=body.max_tokens or settings.generate.max_tokens,
         stops=tuple([body.stop] if isinstance(body.stop, str) else body.stop or ()),
-        whole_file=body.path is None,
+        # Where in its file the prompt stands is not known: nothing of the file is studied.
+        excluded=(Region(path, 1, sys.maxsize),),
     )
 
 

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vicinal_daemon.accelerator import Accelerator
-from vicinal_daemon.assemble import Choice
-from vicinal_daemon.complete import choose, find_candidates
 from vicinal_daemon.config import Settings
 from vicinal_daemon.desk.jobs import Found, Job, codes
 from vicinal_daemon.generate.offsets import fast_offsets
 from vicinal_daemon.generate.prompt import Offsets, last_tokens
 from vicinal_daemon.models import ModelFiles
+from vicinal_daemon.neighbourhood import Choice, choose, find_candidates
 from vicinal_daemon.scheduler import Cancellation
 from vicinal_daemon.stages import Stopwatch
 from vicinal_daemon.studies import Recipe, Studies
@@ -98,7 +97,7 @@ class Finder:
             offsets = await asyncio.to_thread(self.offsets, files)
             with watch.stage("candidates"):
                 chunks = await cancellation.first(
-                    asyncio.to_thread(find_candidates, index, offsets, job.target, job.settings)
+                    asyncio.to_thread(find_candidates, index, offsets, job.target, job.settings, job.excluded)
                 )
             with watch.stage("select"):
                 choice = await cancellation.first(asyncio.to_thread(choose, chunks, job.target, job.settings, strategy))

@@ -8,8 +8,9 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vicinal_daemon.assemble import Choice, Learned
+from vicinal_daemon.assemble import Learned
 from vicinal_daemon.config import Settings
+from vicinal_daemon.neighbourhood import Choice
 from vicinal_daemon.protocol.requests import Place
 from vicinal_daemon.studies import Recipe
 from vicinal_daemon.target import Target, find_repository, path_inside
@@ -17,7 +18,7 @@ from vicinal_daemon.tune.adapter_file import AdapterInfo
 from vicinal_daemon.worker.messages import Code, PromptShape
 from vicinal_daemon.workspaces import Workspace
 from vicinal_indexer.errors import InputError
-from vicinal_indexer.types import Chunk
+from vicinal_indexer.types import Chunk, Region
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +33,7 @@ class Job:
         lines: most lines written, 0 for no bound.
         stops: texts at which writing ends.
         on_piece: told the text so far.
-        whole_file: whether nothing of the document's file may be a candidate: where it stands in the file is not known.
+        excluded: lines that are no candidates, besides those of the target.
         started: by `time.perf_counter`.
     """
 
@@ -47,7 +48,7 @@ class Job:
     compare: bool = False
     stops: tuple[str, ...] = ()
     on_piece: Callable[[str], None] | None = None
-    whole_file: bool = False
+    excluded: tuple[Region, ...] = ()
     started: float = field(default_factory=time.perf_counter)
 
     @property

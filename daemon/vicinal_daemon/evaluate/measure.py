@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from vicinal_daemon.complete import adapt, choose, find_candidates, prompt_for
+from vicinal_daemon.complete import adapt, prompt_for
 from vicinal_daemon.config import Settings
 from vicinal_daemon.evaluate.places import Hidden, Place, hide
 from vicinal_daemon.generate.post import bits_per_byte
 from vicinal_daemon.generate.prompt import Prompt
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
+from vicinal_daemon.neighbourhood import choose, find_candidates
 from vicinal_daemon.select.strategies import Strategy
 from vicinal_daemon.target import Target
 from vicinal_daemon.tune.lora import attached

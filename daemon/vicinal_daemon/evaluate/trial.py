@@ -6,11 +6,12 @@ Owns what `vicinal demo` measures at one place. Choosing places and scoring are 
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from vicinal_daemon.complete import adapt, choose, find_candidates, prompt_for, write
+from vicinal_daemon.complete import adapt, prompt_for, write
 from vicinal_daemon.config import Settings
 from vicinal_daemon.evaluate.measure import at_line_start, read_truth, target_of
 from vicinal_daemon.evaluate.places import Place, hide, sample_places
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
+from vicinal_daemon.neighbourhood import choose, find_candidates
 from vicinal_daemon.stages import OnStage
 from vicinal_daemon.tune.lora import applied
 from vicinal_indexer.index import RepositoryIndex

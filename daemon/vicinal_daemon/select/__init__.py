@@ -4,6 +4,7 @@ Owns the choice of a multiset of candidates and the posterior variance that foll
 Pure: it knows neither files, nor models, nor where a kernel came from.
 """
 
+from vicinal_daemon.select.counts import TermCounts, counted, term_counts
 from vicinal_daemon.select.kernel import Kernel, blend, dense_kernel, lexical_kernel, weighted
 from vicinal_daemon.select.posterior import Posterior, irreducible_variance
 from vicinal_daemon.select.strategies import Selection, select
@@ -12,10 +13,13 @@ __all__ = [
     "Kernel",
     "Posterior",
     "Selection",
+    "TermCounts",
     "blend",
+    "counted",
     "dense_kernel",
     "irreducible_variance",
     "lexical_kernel",
     "select",
+    "term_counts",
     "weighted",
 ]

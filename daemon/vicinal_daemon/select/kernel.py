@@ -3,13 +3,15 @@
 Owns the representation phi in which the surrogate model is linear. Pure: texts in, matrices out.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import TfidfVectorizer
 
+from vicinal_daemon.select.counts import TermCounts
 from vicinal_indexer.types import FloatArray
 
 Matrix = NDArray[np.float64]
@@ -50,20 +52,36 @@ def from_vectors(candidates: Matrix, prompts: Matrix) -> Kernel:
     return Kernel(candidates @ candidates.T, candidates @ prompts.T, np.square(prompts).sum(axis=1))
 
 
-def lexical_kernel(candidates: Sequence[Sequence[str]], prompts: Sequence[Sequence[str]]) -> Kernel:
-    """TF-IDF over words (`terms.subwords`); the document frequencies are those of the K candidates.
+def lexical_kernel(candidates: Sequence[TermCounts], prompts: Sequence[TermCounts]) -> Kernel:
+    """TF-IDF over words, of unit length; the document frequencies are those of the candidates and prompts.
+
+    A word that a text has c times weighs (1 + ln c) (1 + ln((1 + n) / (1 + d))), if d of the n texts have it: what
+    scikit-learn's TfidfVectorizer computes with sublinear_tf, to 1e-9, but without its 1.2 s to import.
 
     All entries are in [0, 1]: no negative similarities, so no clamping is needed before SIFT's c^2.
     A prompt without a single word has k(x*, x*) = 1 and is alike to nothing.
     """
-    count, ones = len(candidates), np.ones(len(prompts))
-    vectorizer = TfidfVectorizer(analyzer=iter, sublinear_tf=True, dtype=np.float64)
-    try:
-        rows = vectorizer.fit_transform([*candidates, *prompts])
-    except ValueError:  # scikit-learn's word for "no text has a word"
-        return Kernel(np.zeros((count, count)), np.zeros((count, len(prompts))), ones)
-    kernel = (rows @ rows.T).toarray()
-    return Kernel(kernel[:count, :count], kernel[:count, count:], ones)
+    texts = [*candidates, *prompts]
+    sizes = np.array([len(text.words) for text in texts], np.intp)
+    rows = np.repeat(np.arange(len(texts)), sizes)
+    numbers: defaultdict[str, int] = defaultdict(count().__next__)
+    words = chain.from_iterable(text.words for text in texts)
+    columns = np.fromiter(map(numbers.__getitem__, words), np.intp, len(rows))
+    frequencies = np.bincount(columns, minlength=len(numbers))
+    rarity = 1.0 + np.log((1 + len(texts)) / (1 + frequencies))
+    values = np.concatenate([np.empty(0), *(text.weights for text in texts)]) * rarity[columns]
+    lengths = np.sqrt(np.bincount(rows, np.square(values), minlength=len(texts)))
+    values /= lengths[rows]
+    # A word of one text alone only adds to that text's length, and most words are of this kind.
+    shared = frequencies > 1
+    places = np.cumsum(shared) - 1
+    kept = shared[columns]
+    table = np.zeros((len(texts), int(shared.sum())))
+    table[rows[kept], places[columns[kept]]] = values[kept]
+    similar = table @ table.T
+    np.fill_diagonal(similar, lengths > 0)
+    first = len(candidates)
+    return Kernel(similar[:first, :first], similar[:first, first:], np.ones(len(prompts)))
 
 
 def dense_kernel(candidates: FloatArray, prompts: FloatArray) -> Kernel:
