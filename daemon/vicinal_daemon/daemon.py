@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from vicinal_daemon import protocol
+from vicinal_daemon import config, protocol
 from vicinal_daemon.accelerator import Accelerator
 from vicinal_daemon.background.warm import WarmTrainer
 from vicinal_daemon.config import Settings
@@ -51,7 +51,9 @@ class Daemon:
             data / "adapters", settings.adapters.limit_mb * 1_000_000, settings.adapters.limit_count
         )
         self.feedback = FeedbackStore(data / "feedback.sqlite")
-        self.workspaces = Workspaces(settings, self.events.tell, self._index_changed)
+        self.workspaces = Workspaces(
+            config.load, open_embedder, data, on_event=self.events.tell, on_changed=self._index_changed
+        )
         self.accelerator = Accelerator(self._files, settings, engine_log(settings), self._engine_changed)
         self.desk = Desk(settings, self.workspaces, self.accelerator, self.store, self._answered)
         self.warm = WarmTrainer(settings, self.workspaces, self.accelerator, self.store, lambda: self.desk.last_asked)
@@ -165,15 +167,17 @@ class Daemon:
         """A repository has changed: what was learned from code that is gone expires. Called from its thread."""
         root = str(workspace.root)
         paths = self.store.paths(root)
-        if paths and workspace.index is not None:
-            self.forget_adapters(self.store.expire(root, workspace.index.hashes(sorted(paths))))
+        index = workspace.at_hand
+        if paths and index is not None:
+            current = index.hashes(sorted(paths))
+            self.forget_adapters(self.store.expire(root, current, workspace.last_settings.warm.refresh))
 
     async def _housekeeping(self) -> None:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             try:
                 await self.accelerator.unload_if_idle(self.settings.engine.idle_minutes * 60)
-                await asyncio.to_thread(self.workspaces.close_idle)
+                await asyncio.to_thread(self.workspaces.tend)
             except VicinalError as error:
                 log.warning("housekeeping: %s", error.message)
 

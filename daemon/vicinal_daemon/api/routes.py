@@ -6,9 +6,12 @@ Owns paths and methods. Decides nothing.
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
+from math import inf
+from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Request
+from fastapi import Path as PathParameter
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel
 
@@ -42,6 +45,7 @@ from vicinal_indexer.languages import MAPPED
 from vicinal_indexer.types import Filter
 
 router = APIRouter()
+OPEN_SECONDS = 60.0
 
 
 def _daemon(request: Request) -> Daemon:
@@ -50,7 +54,7 @@ def _daemon(request: Request) -> Daemon:
 
 
 TheDaemon = Annotated[Daemon, Depends(_daemon)]
-Key = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
+Key = Annotated[str, PathParameter(pattern="^[0-9a-f]{32}$")]
 
 
 class Count(BaseModel):
@@ -142,20 +146,20 @@ async def _query(body: QueryRequest, daemon: Daemon, cancellation: Cancellation,
         raise InputError(f"no file is ever {', '.join(unknown)}", hint="see `vicinal query --help`")
     if not body.text.strip():
         raise InputError("the question is empty", hint="ask something")
-    root, _ = locate(Place(workspace=body.workspace, path=".", line=1))
-    workspace = await asyncio.to_thread(daemon.workspaces.open, root)
+    workspace = await daemon.desk.workspace(Path(body.workspace))
     watch = Stopwatch()
     with watch.stage("index"):
-        if body.wait_for_index or workspace.index is None:
-            on_stage("index", 0, 0)
-            await cancellation.first(asyncio.to_thread(workspace.wait_ready, cancellation.is_set))
+        on_stage("index", 0, 0)
+        index = await cancellation.first(asyncio.to_thread(workspace.index, OPEN_SECONDS, cancellation.is_set))
+        if body.wait_for_index:
+            await cancellation.first(asyncio.to_thread(workspace.settle, inf, cancellation.is_set))
     on_stage("candidates", 0, 0)
     with watch.stage("query"):
         findings = await cancellation.first(
             asyncio.to_thread(
                 run_query,
                 body.text,
-                workspace.opened(),
+                index,
                 workspace.settings,
                 count=body.count,
                 strategy=body.strategy,
@@ -202,15 +206,13 @@ async def workspaces(daemon: TheDaemon) -> list[WorkspaceState]:
 @router.post("/v1/workspaces")
 async def add_workspace(body: WorkspaceRequest, daemon: TheDaemon) -> WorkspaceState:
     """Open a repository; it is indexed behind."""
-    root, _ = locate(Place(workspace=body.root, path=".", line=1))
-    return (await asyncio.to_thread(daemon.workspaces.open, root)).state()
+    return (await daemon.desk.workspace(Path(body.root))).state()
 
 
 @router.post("/v1/workspaces/remove")
 async def remove_workspace(body: WorkspaceRequest, daemon: TheDaemon) -> Count:
     """Close a repository, and do not open it again by itself. Its index stays."""
-    root, _ = locate(Place(workspace=body.root, path=".", line=1))
-    return Count(count=int(await asyncio.to_thread(daemon.workspaces.remove, root)))
+    return Count(count=int(await asyncio.to_thread(daemon.workspaces.remove, Path(body.root))))
 
 
 @router.post("/v1/index", response_model=WorkspaceState)
@@ -219,8 +221,7 @@ async def index(body: IndexRequest, request: Request, daemon: TheDaemon) -> Resp
     cancellation = Cancellation()
 
     async def work(on_stage: OnStage) -> WorkspaceState:
-        root, _ = locate(Place(workspace=body.root, path=".", line=1))
-        workspace = await asyncio.to_thread(daemon.workspaces.open, root)
+        workspace = await daemon.desk.workspace(Path(body.root))
 
         async def follow() -> None:
             with daemon.events.listening() as events:
@@ -230,8 +231,11 @@ async def index(body: IndexRequest, request: Request, daemon: TheDaemon) -> Resp
 
         told = asyncio.ensure_future(follow())
         try:
-            do = {"sync": workspace.sync, "rebuild": workspace.rebuild, "wait": workspace.wait_ready}[body.action]
-            await cancellation.first(asyncio.to_thread(do, cancellation.is_set))
+            if body.action == "wait":
+                await cancellation.first(asyncio.to_thread(workspace.settle, inf, cancellation.is_set))
+            else:
+                do = workspace.sync if body.action == "sync" else workspace.rebuild
+                await cancellation.first(asyncio.to_thread(do, cancellation.is_set))
         finally:
             told.cancel()
         return workspace.state()

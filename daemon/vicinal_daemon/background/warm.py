@@ -37,6 +37,7 @@ FEWEST_CHUNKS = 16
 
 STEPS_A_CHECKPOINT = 8
 RETRY_SECONDS = 600.0
+OPEN_SECONDS = 10.0
 
 
 class WarmTrainer:
@@ -98,7 +99,8 @@ class WarmTrainer:
         if there is not None and await asyncio.to_thread(_changed, workspace, there.picks) < settings.warm.refresh:
             self._told[root] = f"{there.steps} steps, {there.scale:.0%} kept"
             return
-        candidates = await asyncio.to_thread(workspace.opened().sample, SAMPLE, settings.seed)
+        index = await asyncio.to_thread(workspace.index, OPEN_SECONDS)
+        candidates = await asyncio.to_thread(index.sample, SAMPLE, settings.seed)
         if len(candidates) < FEWEST_CHUNKS:
             self._told[root] = "too little code"
             self._not_before[root] = time.monotonic() + RETRY_SECONDS
@@ -197,6 +199,6 @@ def _codes(candidates: "tuple[Candidate, ...]") -> tuple[Code, ...]:
 
 def _changed(workspace: Workspace, picks: tuple[Pick, ...]) -> float:
     """The share of picks that are no longer in the repository as they were."""
-    current = workspace.opened().hashes(sorted({pick.path for pick in picks}))
+    current = workspace.index(OPEN_SECONDS).hashes(sorted({pick.path for pick in picks}))
     gone = sum(pick.content_hash not in current.get(pick.path, frozenset()) for pick in picks)
     return gone / len(picks)

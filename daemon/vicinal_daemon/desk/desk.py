@@ -10,6 +10,7 @@ import time
 import uuid
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
+from math import inf
 from pathlib import Path
 
 from vicinal_daemon import config, protocol
@@ -20,6 +21,7 @@ from vicinal_daemon.desk.finder import Finder
 from vicinal_daemon.desk.jobs import Found, Job, codes, locate
 from vicinal_daemon.desk.typed import TypedAhead
 from vicinal_daemon.desk.writer import Writer
+from vicinal_daemon.generate.prompt import Offsets
 from vicinal_daemon.models import ModelFiles
 from vicinal_daemon.policy import Plan, Ready, decide
 from vicinal_daemon.protocol.requests import CompleteRequest, HintRequest
@@ -30,7 +32,7 @@ from vicinal_daemon.studies import Recipe, Studies, Study, learned_from
 from vicinal_daemon.target import cut, read_document
 from vicinal_daemon.tune.adapters import AdapterStore
 from vicinal_daemon.worker.messages import Wear
-from vicinal_daemon.workspaces import Workspaces
+from vicinal_daemon.workspaces import Workspace, Workspaces
 from vicinal_indexer.errors import InputError, VicinalError
 
 log = logging.getLogger(__name__)
@@ -81,18 +83,18 @@ class Desk:
         document = (request.client, root, path)
         with self.requests.taken(request.id or uuid.uuid4().hex, document) as ticket:
             self.last_asked = time.monotonic()
+            workspace = await self.workspace(root)
             text = await _text(root / path, request.text)
-            lines = request.lines or self._workspaces.settings(root).generate.lines
+            lines = request.lines or workspace.settings.generate.lines
             target = cut(path, text, request.line, request.column, lines, hidden_lines=request.replace_lines)
             if not request.compare and not request.settings:
                 rest = self._typed.rest(document, target)
                 if rest is not None:
                     seconds = {"total": round(time.perf_counter() - started, 4)}
                     return self._said(rest.model_copy(update={"id": ticket.id, "seconds": seconds}))
-            workspace = await asyncio.to_thread(self._workspaces.open, root)
             if request.wait_for_index:
                 on_stage("index", 0, 0)
-                await ticket.cancellation.first(asyncio.to_thread(workspace.wait_ready, ticket.cancellation.is_set))
+                await ticket.cancellation.first(asyncio.to_thread(workspace.settle, inf, ticket.cancellation.is_set))
             settings = _overridden(root, workspace.settings, request)
             job = Job(
                 document,
@@ -120,7 +122,7 @@ class Desk:
         """The cursor rests here: find and study what a completion would need. Says what is done about it."""
         root, path = locate(request)
         self.last_asked = time.monotonic()
-        workspace = await asyncio.to_thread(self._workspaces.open, root)
+        workspace = await self.workspace(root)
         settings = workspace.settings
         target = cut(
             path, await _text(root / path, request.text), request.line, request.column, settings.generate.lines
@@ -137,6 +139,20 @@ class Desk:
             return "ready"
         self._study_behind(job, found.recipe)
         return "studying"
+
+    async def workspace(self, root: Path) -> Workspace:
+        """The repository, opened if it is not; its index may still be on its way.
+
+        Raises:
+            InputError: there is no such folder, or its settings are wrong.
+        """
+        if self._workspaces.get(root) is None:
+            return await asyncio.to_thread(self._workspaces.open, root)
+        return self._workspaces.open(root)
+
+    def offsets(self, files: ModelFiles) -> Offsets:
+        """The model's tokenizer, as far as prompts need it."""
+        return self._finder.offsets(files)
 
     def cancel(self, identity: str, document: Hashable) -> int:
         """Cancel a request by id, or whatever is done for a document; says how many requests were."""

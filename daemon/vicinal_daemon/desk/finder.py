@@ -41,7 +41,7 @@ class Neighbourhood:
     choice: Choice
     settings: Settings
     workspace: Workspace
-    version: int
+    revision: object
     path: str
     line: int
     at: float
@@ -52,7 +52,7 @@ class Neighbourhood:
         first = min(self.line, target.line)
         return (
             self.workspace is job.workspace
-            and self.version == self.workspace.version
+            and self.revision == self.workspace.revision
             and self.settings == job.settings
             and self.path == target.path
             and abs(self.line - target.line) <= HOLDS_LINES
@@ -88,12 +88,12 @@ class Finder:
             VicinalError: the reason of the cancellation; the index or the tokenizer cannot be read.
         """
         workspace = job.workspace
-        if workspace is None or workspace.index is None:
+        index = workspace.at_hand if workspace is not None else None
+        if workspace is None or index is None:
             return Found(choose((), job.target, job.settings, "none"))
         known = self._neighbourhoods.get(job.document)
         if known is None or not known.holds(job):
-            version = workspace.version
-            index, strategy = workspace.index, job.settings.select.strategy
+            revision, strategy = workspace.revision, job.settings.select.strategy
             offsets = await asyncio.to_thread(self.offsets, files)
             with watch.stage("candidates"):
                 chunks = await cancellation.first(
@@ -102,7 +102,7 @@ class Finder:
             with watch.stage("select"):
                 choice = await cancellation.first(asyncio.to_thread(choose, chunks, job.target, job.settings, strategy))
             target = job.target
-            known = Neighbourhood(choice, job.settings, workspace, version, target.path, target.line, time.monotonic())
+            known = Neighbourhood(choice, job.settings, workspace, revision, target.path, target.line, time.monotonic())
             self._neighbourhoods[job.document] = known
             self._neighbourhoods.move_to_end(job.document)
             if len(self._neighbourhoods) > DOCUMENTS:

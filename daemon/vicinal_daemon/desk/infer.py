@@ -26,10 +26,11 @@ def infer(text: str, workspaces: Sequence[Workspace], unknown: str) -> tuple[Wor
     telling = {line.strip() for line in lines[:-1] if len(line.strip()) >= TELLING_CHARACTERS}
     best: tuple[int, Workspace | None, str] = (0, None, unknown)
     for workspace in workspaces:
-        if workspace.index is None:
+        index = workspace.at_hand
+        if index is None:
             continue
         shared: Counter[str] = Counter()
-        for candidate in workspace.index.search("\n".join(lines), limit=CANDIDATES):
+        for candidate in index.search("\n".join(lines), limit=CANDIDATES):
             shared[candidate.chunk.path] += len(telling & {line.strip() for line in candidate.chunk.text.split("\n")})
         for path, count in shared.most_common(1):
             if count > best[0]:
