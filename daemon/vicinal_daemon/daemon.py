@@ -18,6 +18,7 @@ from vicinal_daemon.accelerator import Accelerator
 from vicinal_daemon.background.warm import WarmTrainer
 from vicinal_daemon.config import Settings
 from vicinal_daemon.desk import Desk
+from vicinal_daemon.embedder import open_embedder
 from vicinal_daemon.events import Events
 from vicinal_daemon.metrics import Metrics
 from vicinal_daemon.models import ModelFiles, resolve

@@ -8,36 +8,15 @@ from pathlib import Path
 
 from vicinal_daemon import config
 from vicinal_daemon.config import Settings
+from vicinal_daemon.embedder import open_embedder
 from vicinal_daemon.stages import OnStage
 from vicinal_daemon.target import find_repository
-from vicinal_indexer.embed import Embedder, StaticEmbedder
 from vicinal_indexer.index import OnProgress, RepositoryIndex
-
-DEFAULT_EMBEDDER = "static"
 
 
 def load_settings(repository: Path | None, flags: Mapping[str, object]) -> Settings:
     """Settings of this user, repository and environment, with the flags that are not None."""
     return config.load(repository, flags)
-
-
-def open_embedder(settings: Settings) -> Embedder:
-    """The embedder that the settings name.
-
-    Raises:
-        ModelError: it is not on this machine.
-        IndexingError: it cannot be loaded.
-    """
-    name = settings.index.embedder
-    if name == DEFAULT_EMBEDDER:
-        return StaticEmbedder()
-    from vicinal_daemon.models import resolve_encoder
-    from vicinal_daemon.models.layout import HubId, parse_model
-    from vicinal_indexer.embed.encoder import SentenceEmbedder
-
-    if isinstance(parse_model(name), HubId):
-        return SentenceEmbedder(name)
-    return SentenceEmbedder(resolve_encoder(name, settings.model.cache_dir))
 
 
 def open_index(root: Path, settings: Settings) -> RepositoryIndex:
