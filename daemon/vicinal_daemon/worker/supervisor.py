@@ -64,7 +64,7 @@ class Supervisor:
         self._on_change = on_change
         self._process: EngineProcess | None = None
         self._starting: asyncio.Task[EngineProcess] | None = None
-        self._waking: asyncio.Task[None] | None = None
+        self._vigil: asyncio.Task[None] | None = None
         self._failures = 0
         self._next_start = 0.0
         self._busy = False
@@ -123,8 +123,8 @@ class Supervisor:
         process, self._process = self._process, None
         if process is not None:
             await process.end()
-        if self._waking is not None:
-            await asyncio.wait({self._waking})
+        if self._vigil is not None:
+            await asyncio.wait({self._vigil})
         self._become("unloaded")
 
     async def close(self) -> None:
@@ -142,6 +142,8 @@ class Supervisor:
         if self._starting is None or self._starting.done():
             self._fail_early()
             self._starting = asyncio.create_task(self._start())
+            # Whoever asked may be gone when it fails; `problem` tells.
+            self._starting.add_done_callback(lambda task: task.cancelled() or task.exception())
         starting = self._starting
         withdrawal = asyncio.create_task(cancelled.wait()) if cancelled is not None else None
         try:
@@ -158,8 +160,8 @@ class Supervisor:
 
     async def _notice(self, process: EngineProcess) -> None:
         """If it is over, let `state` say so before anything else happens."""
-        if process.is_over and self._waking is not None:
-            await asyncio.shield(self._waking)
+        if process.is_over and self._vigil is not None:
+            await asyncio.shield(self._vigil)
 
     def _fail_early(self) -> None:
         """A model that cannot be loaded is not tried again before the pause is over, and nobody waits for that."""
@@ -192,14 +194,14 @@ class Supervisor:
         assert isinstance(loaded, Loaded)  # noqa: S101 - the answer to Load
         self.device, self.tunable = loaded.device, loaded.tunable
         self._become("ready")
-        self._waking = asyncio.create_task(self._await_end(process))
+        self._vigil = asyncio.create_task(self._await_end(process))
         return process
 
     async def _await_end(self, process: EngineProcess) -> None:
         verdict = await process.ended()
         if self._process is process:  # else it was unloaded
             self._mourn(verdict)
-        self._waking = None
+        self._vigil = None
 
     def _mourn(self, problem: VicinalError) -> None:
         self._process = None
