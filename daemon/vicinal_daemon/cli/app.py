@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from typer.exceptions import TyperException
 
-from vicinal_daemon.cli import complete, config, demo, doctor, index, models, query
+from vicinal_daemon.cli import complete, config, daemon, demo, doctor, index, models, query
 from vicinal_indexer import __version__
 from vicinal_indexer.errors import VicinalError
 
@@ -31,7 +31,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 failed, 2 the request cannot be right, 3 the index, 4 the model, 130 interrupted, "
     "143 terminated.",
 )
-for module in (complete, query, index, demo, models, config, doctor):
+for module in (complete, query, index, demo, daemon, models, config, doctor):
     module.register(app)
 
 
