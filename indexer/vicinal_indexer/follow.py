@@ -72,6 +72,7 @@ class Follower:
         on_error: told of an error that a later try may get over (a full disk); the loop goes on.
         paused: asked before each scan; while it says yes nothing is done, and nothing is lost.
         stopped: asked at every turn.
+        on_full_scan: told of each scan of everything, whether or not it changed something.
         on_settled: told at the end of every turn after which everything that was signalled is indexed.
         recheck_seconds: everything is scanned so often, or seldomer where that takes long (`RECHECK_SHARE`).
     """
@@ -83,12 +84,19 @@ class Follower:
     paused: Callable[[], bool]
     stopped: Callable[[], bool]
     progress: OnProgress = ignore
+    on_full_scan: Callable[[SyncReport], None] = lambda report: None
     on_settled: Callable[[], None] = lambda: None
     recheck_seconds: float = RECHECK_SECONDS
     _turned: threading.Condition = field(default_factory=threading.Condition, init=False, repr=False)
     _asked: int = field(default=0, init=False, repr=False)
     _settled: int = field(default=-1, init=False, repr=False)
     _running: bool = field(default=True, init=False, repr=False)
+    _doubtful: bool = field(default=False, init=False, repr=False)
+
+    def recheck(self) -> None:
+        """Scan everything soon: the store may not hold what it should. For any thread."""
+        self._doubtful = True
+        self.source.wake()
 
     def settle(self, timeout: float, cancelled: Callable[[], bool] = lambda: False) -> bool:
         """Wait until everything that was signalled before this call is indexed; for any thread but that of `run`.
@@ -131,8 +139,8 @@ class Follower:
         while not self.stopped():
             self.index.check_root()
             now = time.monotonic()
-            if now >= next_check:
-                due = set(EVERYTHING)
+            if now >= next_check or self._doubtful:
+                due, self._doubtful = set(EVERYTHING), False
             if now >= retry_at and not self.paused():
                 try:
                     begun = time.monotonic()
@@ -162,10 +170,13 @@ class Follower:
     def _scan(self, due: frozenset[str]) -> bool:
         """Answer cookies by a full scan, else scan what is due; whether anything changed."""
         report = self.index.answer_cookies(self.progress)
+        full = report is not None or "" in due
         if report is None and due:
             report = self.index.sync(self.progress, scope=due)
         if report is None:
             return False
+        if full:
+            self.on_full_scan(report)
         if report.changed:
             self.on_sync(report)
         return report.changed

@@ -100,7 +100,11 @@ def watching(root: Path, cookies: Path) -> Iterator[Signals]:
     observer = Observer()
     observer.schedule(signals, str(root), recursive=True)
     observer.schedule(_Wake(signals), str(cookies), event_filter=[FileCreatedEvent, FileClosedEvent])
-    observer.start()
+    try:
+        observer.start()
+    except OSError:
+        observer.unschedule_all()  # one of the two may have begun
+        raise
     try:
         yield signals
     finally:

@@ -83,13 +83,14 @@ def status(
     """Say what the index of a repository holds, what it leaves out and why. Indexes nothing."""
     from vicinal_daemon.cli.indexes import load_settings, open_index, repository_or_here
     from vicinal_daemon.cli.progress import stages
+    from vicinal_daemon.workspaces.pause import pause_flag
 
     root = repository_or_here(repo)
     settings = load_settings(root, {})
     with stages() as on_stage, open_index(root, settings) as opened:
         on_stage("scan", 0, 0)
         found = opened.status()
-    paused = _pause_file(settings).exists()
+    paused = pause_flag(settings.index.data_dir).exists()
     if as_json:
         typer.echo(json.dumps({**asdict(found), "paused": paused}, indent=2, default=str))
         return
@@ -110,9 +111,10 @@ def status(
 def pause() -> None:
     """Let everything that keeps an index fresh rest, until `vicinal resume`."""
     from vicinal_daemon.cli.indexes import load_settings
+    from vicinal_daemon.workspaces.pause import pause_flag
     from vicinal_indexer.errors import StoreUnavailable
 
-    flag = _pause_file(load_settings(None, {}))
+    flag = pause_flag(load_settings(None, {}).index.data_dir)
     try:
         flag.parent.mkdir(parents=True, exist_ok=True)
         flag.touch()
@@ -124,14 +126,11 @@ def pause() -> None:
 def resume() -> None:
     """Let it go on."""
     from vicinal_daemon.cli.indexes import load_settings
+    from vicinal_daemon.workspaces.pause import pause_flag
 
-    flag = _pause_file(load_settings(None, {}))
+    flag = pause_flag(load_settings(None, {}).index.data_dir)
     typer.echo("resumed" if flag.exists() else "nothing was paused")
     flag.unlink(missing_ok=True)
-
-
-def _pause_file(settings: "Settings") -> Path:
-    return settings.index.data_dir / "paused"
 
 
 def _console() -> "Console":
@@ -167,11 +166,12 @@ def _watch(opened: "RepositoryIndex", settings: "Settings", *, as_json: bool) ->
     """Follow the repository until Ctrl-C."""
     import os
 
+    from vicinal_daemon.workspaces.pause import pause_flag
     from vicinal_indexer.errors import StoreUnavailable
     from vicinal_indexer.follow import Follower
     from vicinal_indexer.watch import watching
 
-    flag = _pause_file(settings)
+    flag = pause_flag(settings.index.data_dir)
     console = _console()
 
     def tell(report: "SyncReport") -> None:

@@ -1,0 +1,194 @@
+"""All repositories that are open.
+
+Owns which they are: one for each folder, however it is spelled; which are closed because nobody uses them; which are
+opened again after a restart. It does not know what happens inside one.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vicinal_daemon.config import Settings
+from vicinal_daemon.workspaces.memory import Memory
+from vicinal_daemon.workspaces.workspace import OnEvent, Workspace
+from vicinal_indexer.errors import InputError, VicinalError
+
+if TYPE_CHECKING:
+    from vicinal_indexer.embed import Embedder
+
+REMEMBERED_SECONDS = 86_400.0
+"""A restarted daemon opens what was used within this time."""
+
+CLOSE_SECONDS = 10.0
+_NOTE_SECONDS = 300.0  # uses are noted on disk so often at most
+_log = logging.getLogger(__name__)
+
+
+class Workspaces:
+    """The open repositories. Safe to use from many threads.
+
+    Args:
+        load_settings: of a repository.
+        make_embedder: of its settings; the same embedder serves all that name it.
+        data_dir: where indexes lie, and the memory of what was open.
+        on_event, on_changed: see `Workspace`.
+        clock: seconds, for idle times; must not jump.
+        now: seconds since the epoch, for what is remembered; may jump.
+    """
+
+    def __init__(
+        self,
+        load_settings: Callable[[Path], Settings],
+        make_embedder: "Callable[[Settings], Embedder]",
+        data_dir: Path,
+        *,
+        on_event: OnEvent = lambda event: None,
+        on_changed: Callable[[Workspace], None] = lambda workspace: None,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._load_settings = load_settings
+        self._make_embedder = make_embedder
+        self._data_dir = data_dir
+        self._on_event = on_event
+        self._on_changed = on_changed
+        self._clock = clock
+        self._now = now
+        self._lock = threading.Lock()
+        self._open: dict[Path, Workspace] = {}
+        self._embedders: dict[str, Embedder] = {}
+        self._embedding = threading.Lock()
+        self._memory = Memory(data_dir / "workspaces.json")
+
+    def open(self, root: Path) -> Workspace:
+        """The workspace of this folder, opened if it is not; it counts as used. Returns at once: its thread opens it.
+
+        Raises:
+            InputError: there is no such folder.
+            ConfigError: the repository's settings are wrong.
+        """
+        resolved = _resolved(root)
+        with self._lock:
+            workspace = self._find(resolved)
+            if workspace is None:
+                if not resolved.is_dir():
+                    raise InputError(f"{root} is not a folder", hint="name the repository's folder")
+                workspace = Workspace(
+                    resolved,
+                    self._data_dir,
+                    self._load_settings,
+                    self._embedder,
+                    self._on_event,
+                    self._on_changed,
+                    self._clock,
+                )
+                self._open[resolved] = workspace
+            workspace.use()
+        if abs(self._now() - self._memory.used().get(workspace.root, 0.0)) > _NOTE_SECONDS:
+            self._memory.note(workspace.root, self._now())
+        return workspace
+
+    def get(self, root: Path) -> Workspace | None:
+        """The workspace of this folder if it is open; does not count as a use."""
+        resolved = _resolved(root)
+        with self._lock:
+            return self._find(resolved)
+
+    def all(self) -> tuple[Workspace, ...]:
+        """Those that are open, by their roots."""
+        with self._lock:
+            return tuple(workspace for _, workspace in sorted(self._open.items()))
+
+    def reopen(self) -> list[Workspace]:
+        """Open what was used in the last day, where it is still there."""
+        return list(self._reopened())
+
+    def _reopened(self) -> Iterator[Workspace]:
+        for root, used in self._memory.used().items():
+            if self._now() - used > REMEMBERED_SECONDS:
+                self._memory.forget(root)
+            elif root.is_dir():
+                try:
+                    yield self.open(root)
+                except VicinalError as error:
+                    _log.warning("%s is not opened: %s", root, error.message)
+
+    def remove(self, root: Path) -> bool:
+        """Close it and forget it; its index is kept. Whether it was open or remembered."""
+        resolved = _resolved(root)
+        with self._lock:
+            workspace = self._find(resolved)
+            if workspace is not None:
+                del self._open[workspace.root]
+        known = workspace.root if workspace is not None else resolved
+        remembered = known in self._memory.used()
+        if workspace is not None:
+            _closed([workspace])
+        self._memory.forget(known)
+        return workspace is not None or remembered
+
+    def tend(self) -> list[Path]:
+        """Close those that were not used for `daemon.workspace_idle_minutes`; call it now and then. Returns their roots."""
+        with self._lock:
+            idle = [workspace for workspace in self._open.values() if _is_idle(workspace)]
+            for workspace in idle:
+                del self._open[workspace.root]
+        _closed(idle)
+        return [workspace.root for workspace in idle]
+
+    def close(self) -> None:
+        """Close all, in order, within some seconds."""
+        with self._lock:
+            leaving = list(self._open.values())
+            self._open.clear()
+        for workspace in leaving:
+            self._memory.note(workspace.root, self._now() - workspace.idle_seconds)
+        _closed(leaving)
+
+    def _find(self, resolved: Path) -> Workspace | None:
+        found = self._open.get(resolved)
+        if found is not None:
+            return found
+        try:
+            wanted = resolved.stat()
+        except OSError:
+            return None
+        for root, workspace in self._open.items():  # where case does not matter, one folder has many names
+            try:
+                info = root.stat()
+            except OSError:
+                continue
+            if wanted.st_ino and (info.st_dev, info.st_ino) == (wanted.st_dev, wanted.st_ino):
+                return workspace
+        return None
+
+    def _embedder(self, settings: Settings) -> "Embedder":
+        with self._embedding:
+            name = settings.index.embedder
+            if name not in self._embedders:
+                self._embedders[name] = self._make_embedder(settings)
+            return self._embedders[name]
+
+
+def _resolved(root: Path) -> Path:
+    try:
+        return root.resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(f"{root} cannot be resolved: {error}", hint="check for a loop of symbolic links") from error
+
+
+def _is_idle(workspace: Workspace) -> bool:
+    minutes = workspace.last_settings.daemon.workspace_idle_minutes
+    return minutes > 0 and workspace.idle_seconds > 60 * minutes
+
+
+def _closed(workspaces: list[Workspace]) -> None:
+    for workspace in workspaces:
+        workspace.stop()
+    deadline = time.monotonic() + CLOSE_SECONDS
+    for workspace in workspaces:
+        if not workspace.join(max(0.0, deadline - time.monotonic())):
+            _log.warning("the index of %s is still at work; it is left to end by itself", workspace.root)
