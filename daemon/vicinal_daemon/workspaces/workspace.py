@@ -170,6 +170,16 @@ class Workspace:
         busy = self._progress is not None and self._progress.total > 0
         return "ready" if self._complete and not busy else "indexing"
 
+    @property
+    def at_hand(self) -> "RepositoryIndex | None":
+        """The index if it is open already."""
+        return self._index
+
+    @property
+    def revision(self) -> "Glance | None":
+        """Another value whenever the index may hold something else."""
+        return self._glance
+
     def index(self, timeout: float, cancelled: Cancelled = never) -> "RepositoryIndex":
         """The index, as soon as it is open; what it holds may not be complete (`wait_ready`).
 
