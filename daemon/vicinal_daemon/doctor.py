@@ -216,7 +216,7 @@ def _check_torch(wanted: str) -> Check:
 
 
 def _available_memory() -> int:
-    import psutil  # type: ignore[import-untyped]
+    import psutil
 
     return int(psutil.virtual_memory().available)
 

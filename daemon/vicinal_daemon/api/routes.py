@@ -27,6 +27,7 @@ from vicinal_daemon.protocol.requests import (
     CancelRequest,
     CompleteRequest,
     FeedbackRequest,
+    FolderPath,
     HintRequest,
     IndexRequest,
     ModelPullRequest,
@@ -67,6 +68,12 @@ class Said(BaseModel):
     """What was done, in words."""
 
     said: str
+
+
+class OpenWorkspaces(BaseModel):
+    """The repositories that are open."""
+
+    workspaces: list[WorkspaceState]
 
 
 class ModelRow(BaseModel):
@@ -198,9 +205,9 @@ async def erase_feedback(daemon: TheDaemon) -> Said:
 
 
 @router.get("/v1/workspaces")
-async def workspaces(daemon: TheDaemon) -> list[WorkspaceState]:
+async def workspaces(daemon: TheDaemon) -> OpenWorkspaces:
     """The repositories that are open."""
-    return daemon.state().workspaces
+    return OpenWorkspaces(workspaces=daemon.state().workspaces)
 
 
 @router.post("/v1/workspaces")
@@ -209,10 +216,10 @@ async def add_workspace(body: WorkspaceRequest, daemon: TheDaemon) -> WorkspaceS
     return (await daemon.desk.workspace(Path(body.root))).state()
 
 
-@router.post("/v1/workspaces/remove")
-async def remove_workspace(body: WorkspaceRequest, daemon: TheDaemon) -> Count:
+@router.delete("/v1/workspaces")
+async def remove_workspace(root: FolderPath, daemon: TheDaemon) -> Count:
     """Close a repository, and do not open it again by itself. Its index stays."""
-    return Count(count=int(await asyncio.to_thread(daemon.workspaces.remove, Path(body.root))))
+    return Count(count=int(await asyncio.to_thread(daemon.workspaces.remove, Path(root))))
 
 
 @router.post("/v1/index", response_model=WorkspaceState)

@@ -9,8 +9,7 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-
-from transformers import AutoTokenizer
+from typing import Any
 
 from vicinal_daemon.errors import ModelDamaged, ModelUnusable
 from vicinal_daemon.generate.healing import Vocabulary, byte_level_token, sentencepiece_token
@@ -38,8 +37,10 @@ class Codec:
     """
 
     def __init__(self, folder: Path) -> None:
+        from transformers import AutoTokenizer  # takes seconds, and brings torch along
+
         try:
-            self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         except (OSError, ValueError, KeyError) as error:
             raise ModelDamaged(
                 f"the tokenizer in {folder} cannot be loaded: {error}",

@@ -122,7 +122,7 @@ def _step_back() -> None:
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     else:
-        import psutil  # type: ignore[import-untyped]
+        import psutil
 
         psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
 

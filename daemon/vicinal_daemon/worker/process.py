@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from vicinal_daemon import errors
 from vicinal_daemon.errors import EngineCrashed, EngineFailed, EngineHung, EngineOutOfMemory

@@ -114,6 +114,14 @@ class Supervisor:
         self._failures, self.problem = 0, None
         return result
 
+    async def start(self) -> None:
+        """Load the model now rather than with the first unit.
+
+        Raises:
+            VicinalError: it cannot be loaded.
+        """
+        await self._ready(None)
+
     async def unload(self) -> None:
         """End the process in order; the next unit starts one again. A unit that runs fails with `EngineFailed`."""
         starting, self._starting = self._starting, None
