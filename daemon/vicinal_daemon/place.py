@@ -186,7 +186,7 @@ def birth(pid: int) -> str | None:
         except OSError:
             return None
         return None if fields[0] in b"ZX" else f"{_boot()}:{fields[19].decode()}"
-    import psutil  # type: ignore[import-untyped]  # late: it takes a while to import, and is not needed above
+    import psutil  # type: ignore[import-untyped, unused-ignore]  # late: it takes a while to import, and is not needed above
 
     try:
         process = psutil.Process(pid)

@@ -76,7 +76,7 @@ def stop(connection: Connection, wait_seconds: float = STOP_SECONDS) -> StopWay:
     Raises:
         DaemonUnreachable: the system does not let this user end it.
     """
-    import psutil  # type: ignore[import-untyped]
+    import psutil  # type: ignore[import-untyped, unused-ignore]
 
     if not connection.is_alive():
         return "gone"
