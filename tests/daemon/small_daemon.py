@@ -16,8 +16,8 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response, Streami
 
 from vicinal_daemon import config
 from vicinal_daemon.config import Settings
+from vicinal_daemon.lifecycle import run as lifecycle
 from vicinal_daemon.lifecycle.place import Place
-from vicinal_daemon.lifecycle.run import serve
 from vicinal_daemon.protocol.state import DaemonState, Event, ModelState, QueueState, WorkspaceState
 from vicinal_indexer.errors import VicinalError
 
@@ -38,6 +38,8 @@ def create_app(settings: Settings, place: Place) -> FastAPI:
         if MANNERS == "fails to start":
             raise RuntimeError("no model today")
         yield
+        while MANNERS == "never ends":
+            time.sleep(0.1)  # not even the event loop goes on
         (place.folder / "ended-in-order").touch()
 
     app = FastAPI(lifespan=lifespan)
@@ -103,8 +105,10 @@ def create_app(settings: Settings, place: Place) -> FastAPI:
 
 
 if __name__ == "__main__":
+    if MANNERS == "never ends":
+        lifecycle.END_SECONDS = 0.5
     try:
-        serve(create_app, config.load())
+        lifecycle.serve(create_app, config.load())
     except VicinalError as error:
         sys.stderr.write(f"error: {error.message}\n")
         sys.exit(error.exit_code)

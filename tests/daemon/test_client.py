@@ -79,6 +79,7 @@ def test_start_find_ask_stop(settings: Settings) -> None:
     with Client(connection) as opened:
         assert opened.health()["pid"] == connection.pid
         assert opened.status().model.state == "ready"
+    assert psutil.Process(connection.pid).cwd() == settings.daemon.folder.anchor  # no folder of the user's is held
     assert client.stop(connection) == "asked"
     assert client.find(settings) is None
     assert client.stop(connection) == "gone"
@@ -95,6 +96,8 @@ def test_an_answer_comes_with_or_without_progress(asked: Client) -> None:
     plain = asked.query(question("q"))
     seen: list[Event] = []
     assert asked.query(question("q"), seen.append) == plain
+    # A client does other things meanwhile: cancel, for one.
+    assert asked.query(question("q"), lambda event: asked.health()["status"].upper()) == plain
     assert [(event.name, event.done, event.total) for event in seen] == [("stage", 1, 2), ("stage", 2, 2)]
 
 

@@ -129,18 +129,13 @@ def logs(
     """Print the end of the daemon's log. There is no code and no prompt in it."""
     folder = _settings().daemon.log_dir
     path = folder / ("engine.log" if engine else "daemon.log")
-    if not path.exists() and not follow:
-        typer.echo(f"nothing was logged yet in {folder}", err=True)
-        return
+    # Newer than the log: a daemon that could not even begin.
+    begun = [folder / "daemon.err"] if not engine and _changed(folder / "daemon.err") > _changed(path) else []
     position = 0
-    if path.exists():
-        with path.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - _TAIL_BYTES))
-            content = file.read()
-            position = file.tell()
-        for line in content.decode("utf-8", "replace").splitlines()[-lines:] if lines else []:
-            typer.echo(line)
+    for shown in [*begun, path]:
+        position = _print_last(shown, lines)
+    if not position and not begun:
+        typer.echo(f"nothing was logged yet in {folder}", err=True)
     while follow:
         time.sleep(_FOLLOW_SECONDS)
         position = _print_from(path, position)
@@ -182,7 +177,7 @@ def uninstall() -> None:
     from vicinal_daemon.lifecycle import units
 
     unit = units.unit_for(_settings())
-    if not unit.file.exists():
+    if not units.installed(unit):
         typer.echo("nothing was installed")
         return
     _take_out_of_force(unit, there=shutil.which(unit.disable[0][0]) is not None)
@@ -264,6 +259,29 @@ def _spoken(seconds: float) -> str:
 
 def _mb(count: int) -> str:
     return f"{count / 1e6:,.0f} MB"
+
+
+def _changed(path: Path) -> float:
+    """When a file was last written to, if anything is in it; 0 if not."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0.0
+    return found.st_mtime if found.st_size else 0.0
+
+
+def _print_last(path: Path, lines: int) -> int:
+    """Print the last lines of a file that may be absent; returns where it ends."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - _TAIL_BYTES))
+            content = file.read()
+            position = file.tell()
+    except OSError:
+        return 0
+    for line in content.decode("utf-8", "replace").splitlines()[-lines:] if lines else []:
+        typer.echo(line)
+    return position
 
 
 def _print_from(path: Path, position: int) -> int:

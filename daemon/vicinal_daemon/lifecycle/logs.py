@@ -73,8 +73,9 @@ def logging_to_files(settings: Settings) -> Iterator[Callable[[], None]]:
     watched = sys.stderr.isatty()
     shown.setLevel(logging.INFO if watched else logging.ERROR)
     root = logging.getLogger()
-    kept = root.handlers[:]
+    kept, level = root.handlers[:], root.level
     root.handlers[:] = [file, shown]
+    root.setLevel(logging.WARNING)
     for handler in root.handlers:
         handler.setFormatter(formatter)
     for name in _OURS:
@@ -89,6 +90,7 @@ def logging_to_files(settings: Settings) -> Iterator[Callable[[], None]]:
     finally:
         sys.excepthook, threading.excepthook = hooks
         root.handlers[:] = kept
+        root.setLevel(level)
         file.close()
 
 

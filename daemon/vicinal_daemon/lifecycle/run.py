@@ -35,7 +35,7 @@ REQUESTS_SECONDS: Final = 5
 """How long running requests may go on once the daemon is to end; then they are cancelled."""
 END_SECONDS: Final = 20.0
 """How long the whole end may take; then the process is ended as it is."""
-_CHECK_TICKS: Final = 20
+_CHECK_TICKS: Final = 10
 """Of a tenth of a second each, from one look at our own files to the next."""
 _FAILED: Final = 1
 

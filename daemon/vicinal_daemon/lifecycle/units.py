@@ -130,7 +130,7 @@ def install(unit: Unit) -> None:
         InputError: a file of that name is there that Vicinal did not write.
         ConfigError: it cannot be written.
     """
-    _check_ours(unit.file)
+    installed(unit)
     try:
         unit.file.parent.mkdir(parents=True, exist_ok=True)
         unit.file.write_text(unit.text, encoding="utf-8")
@@ -138,16 +138,35 @@ def install(unit: Unit) -> None:
         raise ConfigError(f"{unit.file} cannot be written: {error}") from error
 
 
-def uninstall(unit: Unit) -> bool:
-    """Remove the unit's file; returns whether there was one.
+def uninstall(unit: Unit) -> None:
+    """Remove the unit's file.
 
     Raises:
         InputError: Vicinal did not write it.
+        ConfigError: it cannot be removed.
     """
-    _check_ours(unit.file)
-    there = unit.file.exists()
-    unit.file.unlink(missing_ok=True)
-    return there
+    if installed(unit):
+        try:
+            unit.file.unlink()
+        except OSError as error:
+            raise ConfigError(f"{unit.file} cannot be removed: {error}") from error
+
+
+def installed(unit: Unit) -> bool:
+    """Whether the unit's file is there.
+
+    Raises:
+        InputError: it is, but Vicinal did not write it.
+    """
+    try:
+        content = unit.file.read_bytes()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise ConfigError(f"{unit.file} cannot be read: {error}") from error
+    if not content.startswith(_MARK.encode()) and _label(content) != LABEL:
+        raise InputError(f"{unit.file} was not written by vicinal", hint="move it away if you do not need it")
+    return True
 
 
 def carry_out(commands: Sequence[Sequence[str]]) -> None:
@@ -166,18 +185,10 @@ def carry_out(commands: Sequence[Sequence[str]]) -> None:
             raise DaemonError(f"{' '.join(command)}: {reason}", hint=f"to do by hand: {rest}")
 
 
-def _check_ours(file: Path) -> None:
+def _label(content: bytes) -> object:
+    """The label of a launchd agent; None if it is none."""
     try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise ConfigError(f"{file} cannot be read: {error}") from error
-    if content.startswith(_MARK.encode()):
-        return
-    try:
-        found = plistlib.loads(content)
+        agent = plistlib.loads(content)
     except (plistlib.InvalidFileException, ExpatError, ValueError):
-        found = None
-    if not isinstance(found, dict) or found.get("Label") != LABEL:
-        raise InputError(f"{file} was not written by vicinal", hint="move it away if you do not need it")
+        return None
+    return agent.get("Label") if isinstance(agent, dict) else None
