@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vicinal_daemon.generate.healing import Vocabulary, byte_level_token, sentencepiece_token, take_back
-from vicinal_daemon.generate.post import bits_per_byte, is_looping, lines_done, trim
-from vicinal_daemon.generate.prompt import FillInTheMiddle, build_prompt, first_tokens, last_tokens
+from vicinal_daemon.generate.post import Ending, before_stops, bits_per_byte, certain, is_looping, lines_done, trim
+from vicinal_daemon.generate.prompt import STABLE_LINES, FillInTheMiddle, build_prompt, first_tokens, last_tokens
 from vicinal_indexer.types import Chunk
 
 
@@ -39,6 +39,30 @@ def test_a_snippet_is_the_start_of_its_chunk_within_the_budget(text: str, limit:
 def test_whole_lines_are_kept_where_there_are_lines() -> None:
     assert last_tokens("first line\nsecond\nthird", 14, characters) == "second\nthird"
     assert first_tokens("first\nsecond line\nthird", 14, characters) == "first\n"
+
+
+@given(st.lists(st.text("ab ()", max_size=9), min_size=30, max_size=60), st.integers(220, 400))
+def test_the_context_begins_at_every_eighth_line_so_that_it_stays_while_typing(lines: list[str], limit: int) -> None:
+    text = "\n".join(["x", *lines])
+    visible = last_tokens(text, limit, characters)
+    if visible == text or len(text) <= limit:
+        return
+    longest = text[-limit:]
+    longest = longest[longest.find("\n") + 1 :]
+    first = text[: len(text) - len(visible)].count("\n")
+    assert first % STABLE_LINES == 0 or len(visible) == len(longest)
+    assert longest.count("\n") - visible.count("\n") < STABLE_LINES
+    assert len(visible) * 2 >= len(longest)
+
+
+def test_while_typing_the_context_moves_once_in_eight_lines() -> None:
+    text = "".join(f"line number {n}\n" for n in range(100))
+    starts = []
+    for n in range(64):
+        text += f"typed line {n:3}\n"
+        starts.append(len(text) - len(last_tokens(text, 600, characters)))
+    assert len(set(starts)) <= 64 // STABLE_LINES + 1
+    assert starts == sorted(starts)
 
 
 def build(left: str, right: str = "", marks: FillInTheMiddle | None = None) -> tuple[str, str]:
@@ -142,6 +166,32 @@ def test_trimming_only_takes_away_from_the_end(text: str, right: str, lines: int
 def test_a_loop_is_noticed_and_code_is_not() -> None:
     assert is_looping("x = " + "foo, " * 8)
     assert not is_looping("for item in items:\n    total += item.price * item.count\n")
+
+
+def test_no_lines_are_no_bound() -> None:
+    assert not lines_done("a\nb\nc\n", 0, mid_line=False)
+    assert trim("a\nb\nc\n", "", 0, mid_line=False) == "a\nb\nc"
+
+
+def test_an_answer_ends_before_its_stop_texts() -> None:
+    ending = Ending(0, mid_line=False, stops=("\n\n", "def "))
+    assert not ending.met("x = 1\n")
+    assert ending.met("x = 1\n\n")
+    assert ending.shown("x = 1\ndef f():\n\n", "") == "x = 1"
+
+
+texts = st.text("ab", min_size=1, max_size=3)
+
+
+@given(st.lists(texts, max_size=6), st.lists(texts, max_size=2))
+def test_what_streams_is_never_taken_back(tokens: list[str], stops: list[str]) -> None:
+    text, pieces = "", []
+    for token in tokens:
+        text += token
+        pieces.append(certain(text, stops))
+        if Ending(0, mid_line=False, stops=tuple(stops)).met(text):
+            break
+    assert all(before_stops(text, stops).startswith(piece) for piece in pieces)
 
 
 def test_bits_per_byte_counts_bytes_not_tokens() -> None:
