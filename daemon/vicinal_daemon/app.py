@@ -3,6 +3,7 @@
 Owns how the rooms are put together into one application. It decides nothing else.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,6 +13,7 @@ from vicinal_daemon.api import errors, openai, routes
 from vicinal_daemon.api.guard import Guard
 from vicinal_daemon.config import Settings
 from vicinal_daemon.daemon import Daemon
+from vicinal_daemon.lifecycle.ending import Ending
 from vicinal_daemon.place import Place
 from vicinal_indexer import __version__
 
@@ -24,11 +26,18 @@ def create_app(settings: Settings, place: Place) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         daemon = app.state.daemon = Daemon(settings, str(place.folder))
+        leaving = asyncio.ensure_future(_leave_in_time(app.state.ending, daemon))
         await daemon.open()
         try:
             yield
         finally:
+            leaving.cancel()
             await daemon.close()
+
+    async def _leave_in_time(ending: Ending, daemon: Daemon) -> None:
+        """The server waits for requests before the lifespan ends: those without an end of their own end here."""
+        await ending.begun()
+        daemon.begin_to_close()
 
     app = FastAPI(
         title="Vicinal",

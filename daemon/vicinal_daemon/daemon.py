@@ -9,6 +9,7 @@ import logging
 import os
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -20,6 +21,7 @@ from vicinal_daemon.config import Settings
 from vicinal_daemon.desk import Desk
 from vicinal_daemon.embedder import open_embedder
 from vicinal_daemon.events import Events
+from vicinal_daemon.lifecycle.logs import engine_log
 from vicinal_daemon.metrics import Metrics
 from vicinal_daemon.models import ModelFiles, resolve
 from vicinal_daemon.protocol.state import AdaptersState, AdapterState, DaemonState, Event, QueueState
@@ -39,9 +41,12 @@ class Daemon:
     Args:
         settings: those of the user; repositories add their own.
         address: where it is reached, for `status`.
+        load_settings: of a repository.
     """
 
-    def __init__(self, settings: Settings, address: str) -> None:
+    def __init__(
+        self, settings: Settings, address: str, load_settings: Callable[[Path], Settings] = config.load
+    ) -> None:
         self.settings = settings
         self.address = address
         self.started = time.time()
@@ -53,7 +58,7 @@ class Daemon:
         )
         self.feedback = FeedbackStore(data / "feedback.sqlite")
         self.workspaces = Workspaces(
-            config.load, open_embedder, data, on_event=self.events.tell, on_changed=self._index_changed
+            load_settings, open_embedder, data, on_event=self.events.tell, on_changed=self._index_changed
         )
         self.accelerator = Accelerator(self._files, settings, engine_log(settings), self._engine_changed)
         self.desk = Desk(settings, self.workspaces, self.accelerator, self.store, self._answered)
@@ -70,12 +75,17 @@ class Daemon:
         self.accelerator.start()
         self._tasks = [asyncio.ensure_future(self._housekeeping()), asyncio.ensure_future(self.warm.run())]
 
+    def begin_to_close(self) -> None:
+        """Let go of everybody who waits or listens."""
+        self.events.close()
+        self.desk.requests.cancel_all()
+
     async def close(self) -> None:
         """Close everything in order; nothing that was stored is lost."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.events.close()
+        self.begin_to_close()
         await self.desk.close()
         await self.accelerator.close()
         await asyncio.to_thread(self.workspaces.close)
@@ -181,10 +191,3 @@ class Daemon:
                 await asyncio.to_thread(self.workspaces.tend)
             except VicinalError as error:
                 log.warning("housekeeping: %s", error.message)
-
-
-def engine_log(settings: Settings) -> Path:
-    """Where the engine process's words go."""
-    from vicinal_daemon.place import log_folder, put_aside_if_large
-
-    return put_aside_if_large(log_folder(settings) / "engine.log")

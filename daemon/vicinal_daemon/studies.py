@@ -136,6 +136,10 @@ class Studies:
         """The study that will make this adapter."""
         return next((s for s in self._by_document.values() if s.recipe.info.key == key and not s.task.done()), None)
 
+    def tasks(self) -> "list[asyncio.Task[Learned]]":
+        """Those under way."""
+        return [study.task for study in self._by_document.values() if not study.task.done()]
+
     def start(self, document: Hashable, recipe: Recipe, priority: Priority) -> Study:
         """Study for a document. The same study under way is taken up, at the better priority; another gives way."""
         study = self.under_way(recipe.info.key)

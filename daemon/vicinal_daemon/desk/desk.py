@@ -62,7 +62,7 @@ class Desk:
         self._typed = TypedAhead()
         self._in_hand = Turnstile(IN_HAND)
         self._jobs: OrderedDict[Hashable, Job] = OrderedDict()  # the last of each document
-        self._behind: set[asyncio.Task[None]] = set()
+        self.behind: set[asyncio.Task[None]] = set()
         self.requests = Requests(settings.daemon.queue)
         self.studies = Studies(accelerator, store, self._studied)
         self._finder = Finder(accelerator, store, self.studies)
@@ -164,9 +164,9 @@ class Desk:
         """Drop what is under way."""
         self.requests.cancel_all()
         await self.studies.close()
-        for task in self._behind:
+        for task in self.behind:
             task.cancel()
-        await asyncio.gather(*self._behind, return_exceptions=True)
+        await asyncio.gather(*self.behind, return_exceptions=True)
 
     async def _answer(self, job: Job, ticket: Ticket, on_stage: OnStage) -> protocol.Answer:
         watch = Stopwatch()
@@ -302,8 +302,8 @@ class Desk:
                 log.info("reading ahead failed: %s", error.message)
 
         task = asyncio.ensure_future(read())
-        self._behind.add(task)
-        task.add_done_callback(self._behind.discard)
+        self.behind.add(task)
+        task.add_done_callback(self.behind.discard)
 
     def _said(self, answer: protocol.Answer) -> protocol.Answer:
         self.recent.appendleft(

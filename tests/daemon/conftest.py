@@ -1,0 +1,91 @@
+"""A daemon's parts, put together as the product puts them together, on a small real model."""
+
+import asyncio
+import subprocess
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from vicinal_daemon import config
+from vicinal_daemon.config import Settings
+from vicinal_daemon.daemon import Daemon
+
+NAMES = ("payment", "refund", "shipment", "return", "invoice", "discount")
+MODULE = '''"""Handle {name} messages."""
+
+from shop.base import Handler, Receipt
+
+
+class {title}Handler(Handler):
+    """Turns a {name} message into a receipt."""
+
+    def handle(self, message: dict[str, str]) -> Receipt:
+        order = self.ledger.find_order(message["{name}_id"])
+        self.audit.record("{name}", order.number, actor=message["actor"])
+        return Receipt(order.number, status="{name}", amount=order.total_in_cents)
+'''
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A git repository of handlers that are written alike."""
+    root = tmp_path / "shop"
+    root.mkdir()
+    for name in NAMES:
+        (root / f"{name}.py").write_text(MODULE.format(name=name, title=name.title()))
+    subprocess.run(["git", "init", "-q", str(root)], check=True)
+    return root
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder whose path is short enough for a socket in it."""
+    with TemporaryDirectory(prefix="v") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def daemon_settings(tmp_path: Path, short_folder: Path, tiny_model_dir: Path) -> Callable[..., Settings]:
+    """Settings of a daemon that lives in temporary folders and runs the small model; more by keyword (`tune__steps`)."""
+
+    def make(**more: object) -> Settings:
+        flags: dict[str, object] = {
+            "model.name": str(tiny_model_dir),
+            "model.device": "cpu",
+            "index.data_dir": tmp_path / "data",
+            "daemon.folder": short_folder,
+            "daemon.log_dir": tmp_path / "log",
+            "prompt.context_tokens": 128,
+            "tune.max_tokens": 64,
+            "tune.rank": 4,
+            "tune.steps": 3,
+            "generate.max_tokens": 12,
+        }
+        flags |= {key.replace("__", "."): value for key, value in more.items()}
+        return config.load(None, flags, {}, tmp_path / "no-settings.toml")
+
+    return make
+
+
+Play = Callable[[Daemon], Awaitable[None]]
+
+
+@pytest.fixture
+def with_daemon(daemon_settings: Callable[..., Settings]) -> Callable[..., None]:
+    """Play a scene with a daemon's parts on one event loop."""
+
+    def run(play: Play, **more: object) -> None:
+        async def scene() -> None:
+            settings = daemon_settings(**more)
+            daemon = Daemon(settings, "test", lambda root: settings)
+            await daemon.open()
+            try:
+                await asyncio.wait_for(play(daemon), 120)
+            finally:
+                await daemon.close()
+
+        asyncio.run(scene())
+
+    return run

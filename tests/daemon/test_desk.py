@@ -1,0 +1,244 @@
+"""The desk, with a real index, a real engine process and a small real model."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vicinal_daemon.daemon import Daemon
+from vicinal_daemon.errors import EngineCrashed, Superseded, Withdrawn
+from vicinal_daemon.protocol import Answer
+from vicinal_daemon.protocol.requests import CompleteRequest, HintRequest
+from vicinal_indexer.errors import InputError
+
+WithDaemon = Callable[..., None]
+LINE = 10
+
+
+def request(shop: Path, line: int = LINE, **more: object) -> CompleteRequest:
+    values: dict[str, object] = {"workspace": str(shop), "path": "payment.py", "line": line, "wait_for_index": True}
+    return CompleteRequest.model_validate(values | {"replace_lines": 1} | more)
+
+
+def typed(shop: Path, text: str, **more: object) -> CompleteRequest:
+    """The cursor at the end of a buffer that was never saved."""
+    rows = text.split("\n")
+    place = {"path": "voucher.py", "text": text, "column": len(rows[-1]) + 1, "replace_lines": 0}
+    return request(shop, len(rows), **(place | more))
+
+
+async def finished(daemon: Daemon) -> None:
+    """Everything that goes on behind the answers is done."""
+    while daemon.desk.studies.tasks() or daemon.desk.behind:
+        await asyncio.gather(*daemon.desk.studies.tasks(), *daemon.desk.behind, return_exceptions=True)
+
+
+def text_of(shop: Path) -> str:
+    return "\n".join((shop / "payment.py").read_text().replace("payment", "voucher").split("\n")[:LINE]) + "\n"
+
+
+def test_without_a_budget_it_tunes_first_and_the_same_selection_is_cached(shop: Path, with_daemon: WithDaemon) -> None:
+    async def play(daemon: Daemon) -> None:
+        first = await daemon.desk.complete(request(shop))
+        again = await daemon.desk.complete(request(shop))
+        assert (first.adaptation.kind, first.adaptation.steps, first.adaptation.behind) == ("fresh", 3, False)
+        assert again.adaptation.kind == "cached"
+        assert again.adaptation.nearness == 1.0
+        assert again.completion.text == first.completion.text
+        assert again.confidence == first.confidence
+        assert [piece.path for piece in again.evidence] == [piece.path for piece in first.evidence]
+        assert again.adaptation.losses == first.adaptation.losses
+
+    with_daemon(play)
+
+
+def test_a_short_budget_is_answered_with_what_is_there_and_tuned_behind(shop: Path, with_daemon: WithDaemon) -> None:
+    async def play(daemon: Daemon) -> None:
+        at_once = await daemon.desk.complete(request(shop, budget_ms=1))
+        assert at_once.adaptation.kind == "base"
+        assert at_once.adaptation.behind
+        await finished(daemon)
+        later = await daemon.desk.complete(request(shop, budget_ms=1))
+        assert later.adaptation.kind == "cached"
+        assert later.adaptation.steps == 3
+        assert not later.adaptation.behind
+
+    with_daemon(play, tune__guard=False)
+
+
+def test_part_of_the_steps_serve_and_the_rest_is_taken_behind(shop: Path, with_daemon: WithDaemon) -> None:
+    async def play(daemon: Daemon) -> None:
+        await daemon.desk.complete(request(shop, line=12))
+        # As if a step took two seconds and everything else nothing: one step fits.
+        daemon.accelerator.costs = type(daemon.accelerator.costs)(1e-6, 1e-6, 2.0, 1e-6)
+        part = await daemon.desk.complete(request(shop, path="refund.py", budget_ms=3500))
+        assert (part.adaptation.kind, part.adaptation.steps, part.adaptation.behind) == ("fresh", 1, True)
+        await finished(daemon)
+        assert (await daemon.desk.complete(request(shop, path="refund.py"))).adaptation.steps == 3
+
+    with_daemon(play, tune__guard=False, adapters__near=1.0)
+
+
+def test_what_was_typed_ahead_is_answered_from_the_last_answer(shop: Path, with_daemon: WithDaemon) -> None:
+    async def play(daemon: Daemon) -> None:
+        text = text_of(shop)
+        first = await daemon.desk.complete(typed(shop, text))
+        said = first.completion.text
+        assert said
+        rest = await daemon.desk.complete(typed(shop, text + said[:2]))
+        assert rest.typed_ahead
+        assert rest.completion.text == said[2:]
+        assert rest.id != first.id
+        other = await daemon.desk.complete(typed(shop, text + "zz"))
+        assert not other.typed_ahead
+        elsewhere = await daemon.desk.complete(typed(shop, text + said[:2], client="another editor"))
+        assert not elsewhere.typed_ahead
+
+    with_daemon(play)
+
+
+def test_a_newer_request_for_a_document_takes_the_place_of_the_older(shop: Path, with_daemon: WithDaemon) -> None:
+    async def play(daemon: Daemon) -> None:
+        await daemon.desk.complete(request(shop))
+        older = asyncio.ensure_future(daemon.desk.complete(request(shop, line=11)))
+        await asyncio.sleep(0)
+        newer = await daemon.desk.complete(request(shop, line=12))
+        with pytest.raises(Superseded):
+            await older
+        assert newer.line == 12
+
+    with_daemon(play)
+
+
+def test_the_latest_request_of_each_document_is_always_answered(shop: Path, with_daemon: WithDaemon) -> None:
+    async def play(daemon: Daemon) -> None:
+        async def type_along(client: int) -> list[Answer | BaseException]:
+            asked = []
+            for line in range(1, 11):
+                ask = request(shop, line=line, client=f"editor {client}", budget_ms=1)
+                asked.append(asyncio.ensure_future(daemon.desk.complete(ask)))
+                await asyncio.sleep(0)
+            return await asyncio.gather(*asked, return_exceptions=True)
+
+        for answers in await asyncio.gather(*(type_along(client) for client in range(20))):
+            assert isinstance(answers[-1], Answer)
+            assert all(isinstance(answer, Answer | Superseded) for answer in answers)
+        assert len(daemon.desk.requests) == 0
+
+    with_daemon(play, tune__steps=0, generate__max_tokens=2)
+
+
+def test_cancelling_by_document_ends_what_is_done_for_it(shop: Path, with_daemon: WithDaemon) -> None:
+    async def play(daemon: Daemon) -> None:
+        await daemon.desk.complete(request(shop))
+        with daemon.events.listening():
+            going = asyncio.ensure_future(daemon.desk.complete(request(shop, line=12), lambda *stage: begun.set()))
+            begun = asyncio.Event()
+            await begun.wait()
+        assert daemon.desk.cancel("", ("", shop, "payment.py")) == 1
+        with pytest.raises(Withdrawn):
+            await going
+        assert daemon.desk.studies.tasks() == []
+
+    with_daemon(play, tune__steps=50)
+
+
+def test_an_adapter_expires_with_the_code_that_it_rests_on(shop: Path, with_daemon: WithDaemon) -> None:
+    async def play(daemon: Daemon) -> None:
+        first = await daemon.desk.complete(request(shop))
+        rests_on = first.evidence[0].path
+        file = shop / rests_on
+        file.write_text(file.read_text().replace("total_in_cents", "total_in_euros"))
+        workspace = daemon.workspaces.open(shop)
+        await asyncio.to_thread(workspace.sync)
+        assert all(rests_on not in {pick.path for pick in info.picks} for info in daemon.store.all())
+        again = await daemon.desk.complete(request(shop))
+        assert again.adaptation.kind == "fresh"
+
+    with_daemon(play, tune__guard=False)
+
+
+def test_adapters_survive_a_restart(shop: Path, with_daemon: WithDaemon) -> None:
+    answers: list[Answer] = []
+
+    async def play(daemon: Daemon) -> None:
+        answers.append(await daemon.desk.complete(request(shop)))
+
+    with_daemon(play, tune__guard=False)
+    with_daemon(play, tune__guard=False)
+    assert [answer.adaptation.kind for answer in answers] == ["fresh", "cached"]
+    assert answers[0].completion.text == answers[1].completion.text
+    assert answers[0].completion.mean_log_probability == answers[1].completion.mean_log_probability
+
+
+def test_a_hint_has_the_adapter_ready_before_it_is_asked_for(shop: Path, with_daemon: WithDaemon) -> None:
+    async def play(daemon: Daemon) -> None:
+        await asyncio.to_thread(daemon.workspaces.open(shop).wait_ready, 60)
+        text = text_of(shop)
+        rows = text.split("\n")
+        hint = HintRequest(workspace=str(shop), path="voucher.py", text=text, line=len(rows), column=1)
+        assert await daemon.desk.hint(hint) == "studying"
+        await finished(daemon)
+        assert await daemon.desk.hint(hint) == "ready"
+        answer = await daemon.desk.complete(typed(shop, text, budget_ms=1))
+        assert answer.adaptation.kind == "cached"
+
+    with_daemon(play, tune__guard=False)
+
+
+def test_an_engine_that_dies_costs_one_request(shop: Path, with_daemon: WithDaemon) -> None:
+    async def play(daemon: Daemon) -> None:
+        await daemon.desk.complete(request(shop))
+        before = daemon.accelerator.state()
+        stages: list[str] = []
+
+        def kill_once(stage: str, done: int, total: int) -> None:
+            stages.append(stage)
+            if stage == "tune" and done == 1:
+                assert before.pid is not None
+                os.kill(before.pid, signal.SIGKILL)
+
+        with pytest.raises(EngineCrashed):
+            await daemon.desk.complete(request(shop, line=12), kill_once)
+        answer = await daemon.desk.complete(request(shop, line=12))
+        assert answer.adaptation.steps == 3
+        after = daemon.accelerator.state()
+        assert after.pid != before.pid
+        assert after.restarts == 1
+        assert daemon.workspaces.open(shop).state().state == "ready"
+
+    with_daemon(play, tune__steps=3)
+
+
+def test_a_repository_that_disappears_is_a_typed_error(shop: Path, with_daemon: WithDaemon) -> None:
+    async def play(daemon: Daemon) -> None:
+        await daemon.desk.complete(request(shop))
+        shop.rename(shop.with_name("elsewhere"))
+        with pytest.raises(InputError):
+            await daemon.desk.complete(request(shop))
+
+    with_daemon(play, tune__steps=0)
+
+
+def test_a_request_sets_what_a_repository_may_and_nothing_else(shop: Path, with_daemon: WithDaemon) -> None:
+    async def play(daemon: Daemon) -> None:
+        answer = await daemon.desk.complete(request(shop, settings={"tune.steps": 1}))
+        assert answer.adaptation.steps == 1
+        with pytest.raises(InputError, match="model.name"):
+            await daemon.desk.complete(request(shop, settings={"model.name": "/evil"}))
+
+    with_daemon(play)
+
+
+def test_what_is_studied_near_by_serves_until_its_own_is_ready(shop: Path, with_daemon: WithDaemon) -> None:
+    async def play(daemon: Daemon) -> None:
+        await daemon.desk.complete(request(shop))
+        near = await daemon.desk.complete(request(shop, line=11, settings={"tune.steps": 2}, budget_ms=1))
+        assert near.adaptation.kind == "cached"
+        assert 0.3 <= near.adaptation.nearness < 1.0
+        assert near.adaptation.behind
+
+    with_daemon(play, tune__guard=False, adapters__near=0.3)
