@@ -48,7 +48,7 @@ def short_folder() -> Iterator[Path]:
 
 @pytest.fixture
 def daemon_settings(tmp_path: Path, short_folder: Path, tiny_model_dir: Path) -> Callable[..., Settings]:
-    """Settings of a daemon that lives in temporary folders and runs the small model; more by keyword (`tune__steps`)."""
+    """Settings of a daemon in temporary folders that runs the small model; more by keyword (`tune__steps`)."""
 
     def make(**more: object) -> Settings:
         flags: dict[str, object] = {

@@ -52,6 +52,18 @@ def test_without_a_budget_it_tunes_first_and_the_same_selection_is_cached(shop: 
         assert [piece.path for piece in again.evidence] == [piece.path for piece in first.evidence]
         assert again.adaptation.losses == first.adaptation.losses
 
+    with_daemon(play, tune__guard=False)
+
+
+def test_what_the_guard_dropped_is_not_studied_again(shop: Path, with_daemon: WithDaemon) -> None:
+    async def play(daemon: Daemon) -> None:
+        for _ in range(2):
+            answer = await daemon.desk.complete(request(shop))
+            assert (answer.adaptation.kind, answer.adaptation.steps, answer.adaptation.scale) == ("base", 3, 0.0)
+            assert answer.adaptation.guard is not None
+        assert "tune" not in answer.seconds
+        assert daemon.store.all() == ()
+
     with_daemon(play)
 
 
@@ -191,15 +203,15 @@ def test_a_hint_has_the_adapter_ready_before_it_is_asked_for(shop: Path, with_da
 
 def test_an_engine_that_dies_costs_one_request(shop: Path, with_daemon: WithDaemon) -> None:
     async def play(daemon: Daemon) -> None:
-        await daemon.desk.complete(request(shop))
+        await daemon.desk.complete(request(shop, settings={"tune.steps": 0}))
         before = daemon.accelerator.state()
         stages: list[str] = []
 
         def kill_once(stage: str, done: int, total: int) -> None:
             stages.append(stage)
             if stage == "tune" and done == 1:
-                assert before.pid is not None
-                os.kill(before.pid, signal.SIGKILL)
+                assert daemon.accelerator.state().pid == before.pid
+                os.kill(before.pid or 0, signal.SIGKILL)
 
         with pytest.raises(EngineCrashed):
             await daemon.desk.complete(request(shop, line=12), kill_once)
@@ -227,7 +239,7 @@ def test_a_request_sets_what_a_repository_may_and_nothing_else(shop: Path, with_
     async def play(daemon: Daemon) -> None:
         answer = await daemon.desk.complete(request(shop, settings={"tune.steps": 1}))
         assert answer.adaptation.steps == 1
-        with pytest.raises(InputError, match="model.name"):
+        with pytest.raises(InputError, match=r"model\.name"):
             await daemon.desk.complete(request(shop, settings={"model.name": "/evil"}))
 
     with_daemon(play)

@@ -3,7 +3,7 @@
 Owns the settings' values and their layers. It does not know what uses them.
 """
 
-from vicinal_daemon.config.layers import REPO_FILE, load, user_config_file
+from vicinal_daemon.config.layers import REPO_FILE, load, overridden, user_config_file
 from vicinal_daemon.config.settings import (
     GenerateSettings,
     IndexSettings,
@@ -26,6 +26,7 @@ __all__ = [
     "Settings",
     "TuneSettings",
     "load",
+    "overridden",
     "render_markdown",
     "settings_table",
     "user_config_file",

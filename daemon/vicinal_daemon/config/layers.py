@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from platformdirs import user_config_path
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from vicinal_daemon.config.settings import APP_NAME, Settings
 from vicinal_daemon.config.table import ENVIRONMENT_PREFIX, Entry, entries
@@ -66,6 +66,26 @@ def load(
         else:
             document[name] = value
     return Settings.model_validate(document)
+
+
+def overridden(settings: Settings, flags: Mapping[str, object]) -> Settings:
+    """The settings with some values changed, as flags change them.
+
+    Raises:
+        ConfigError: for an unknown key or a bad value.
+    """
+    origins = dict(settings.origins)
+    changed: dict[str, object] = {}
+    for key, value, origin in _flag_layer(flags):
+        origins[key] = origin
+        section, _, name = key.rpartition(".")
+        if section:
+            before = changed.get(section, getattr(settings, section))
+            assert isinstance(before, BaseModel)  # noqa: S101 - sections are
+            changed[section] = before.model_copy(update={name: value})
+        else:
+            changed[name] = value
+    return settings.model_copy(update={**changed, "origins": MappingProxyType(origins)})
 
 
 def _repo_layer(path: Path) -> Iterator[tuple[str, object, str]]:

@@ -95,7 +95,7 @@ class Desk:
             if request.wait_for_index:
                 on_stage("index", 0, 0)
                 await ticket.cancellation.first(asyncio.to_thread(workspace.settle, inf, ticket.cancellation.is_set))
-            settings = _overridden(root, workspace.settings, request)
+            settings = _overridden(workspace.settings, request)
             job = Job(
                 document,
                 request.client,
@@ -328,7 +328,7 @@ async def _text(path: Path, sent: str | None) -> str:
     return sent if sent is not None else await asyncio.to_thread(read_document, path, path)
 
 
-def _overridden(root: Path, settings: Settings, request: CompleteRequest) -> Settings:
+def _overridden(settings: Settings, request: CompleteRequest) -> Settings:
     """The workspace's settings with those of the request, which may set what a repository may.
 
     Raises:
@@ -342,4 +342,4 @@ def _overridden(root: Path, settings: Settings, request: CompleteRequest) -> Set
         raise InputError(
             f"a request cannot set {', '.join(closed)}", hint="set it in your own file and restart the daemon"
         )
-    return config.load(root, request.settings)
+    return config.overridden(settings, request.settings)
