@@ -131,7 +131,7 @@ class Workspaces:
         return workspace is not None or remembered
 
     def tend(self) -> list[Path]:
-        """Close those that were not used for `daemon.workspace_idle_minutes`; call it now and then. Returns their roots."""
+        """Close those that were not used for `daemon.workspace_idle_minutes`; returns their roots. For a timer."""
         with self._lock:
             idle = [workspace for workspace in self._open.values() if _is_idle(workspace)]
             for workspace in idle:

@@ -1,7 +1,7 @@
 """One repository that is kept fresh.
 
-Owns its thread, which opens the index, writes it if nobody else does, and follows what changes; and the state that others
-read without waiting for it. It does not know who uses the index, nor other repositories.
+Owns its thread, which opens the index, writes it if nobody else does, and follows what changes; and the state that
+others read without waiting for it. It does not know who uses the index, nor other repositories.
 """
 
 import logging
@@ -253,12 +253,11 @@ class Workspace:
                 raise Withdrawn(f"indexing {self.root} was cancelled")
             self._show(now)
 
+        index = self.index(float("inf"), cancelled)
         try:
-            report = work(self.index(float("inf"), cancelled), progress)
+            report = work(index, progress)
         except VicinalError:
-            follower = self._follower
-            if follower is not None:
-                follower.recheck()  # what was begun is finished
+            self._doubt()
             raise
         finally:
             with self._news:
@@ -267,6 +266,13 @@ class Workspace:
         if report.changed:
             self._synced(report)
         return report
+
+    def _doubt(self) -> None:
+        """The store may hold less than it should: the workspace's thread has to finish what was begun."""
+        with self._news:
+            if self._follower is not None:
+                self._follower.recheck()
+                self._complete = False
 
     def stop(self) -> None:
         """Begin to close; waits for nothing."""
@@ -405,14 +411,16 @@ class Workspace:
             _log.warning("after a change in %s: %s", self.root, error.message)
 
     def _settled(self) -> None:
-        with self._news:
-            first, self._complete = not self._complete, True
-            self._error, self._progress = None, None
-            self._news.notify_all()
+        first = not self._complete
         if first:
             if self._index is not None:
                 self._look(self._index)
             self._changed()  # another process may have indexed while this one was not there
+        with self._news:
+            self._complete = True
+            self._error, self._progress = None, None
+            self._news.notify_all()
+        if first:
             self._tell("ready")
 
     def _failed(self, error: VicinalError) -> None:
