@@ -1,0 +1,1 @@
+"""What the daemon does when nobody asks for anything."""
