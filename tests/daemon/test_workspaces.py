@@ -213,7 +213,7 @@ with RepositoryIndex.open(Path(sys.argv[1]), Path(sys.argv[2])) as index, index.
 def test_beside_another_writer_it_reads_and_takes_over_when_that_is_gone(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vicinal_daemon.workspaces.workspace.READER_SECONDS", 0.2)
+    monkeypatch.setattr("vicinal_daemon.workspaces.keeper.READER_SECONDS", 0.2)
     command = [sys.executable, "-c", BUSY, str(root), str(tmp_path / "data")]
     with (
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as busy,
@@ -272,7 +272,7 @@ def test_rebuilding(root: Path, tmp_path: Path) -> None:
 def test_a_store_that_cannot_be_had_is_said_and_tried_again(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vicinal_daemon.workspaces.workspace.RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("vicinal_daemon.workspaces.keeper.RETRY_SECONDS", 0.1)
     data = tmp_path / "data"
     data.mkdir()
     (data / "stores").write_text("in the way")

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vicinal_daemon.config import Settings
+from vicinal_daemon.workspaces.board import OnEvent
 from vicinal_daemon.workspaces.memory import Memory
-from vicinal_daemon.workspaces.workspace import OnEvent, Workspace
+from vicinal_daemon.workspaces.workspace import Workspace
 from vicinal_indexer.errors import InputError, VicinalError
 
 if TYPE_CHECKING:
