@@ -16,13 +16,11 @@ from vicinal_daemon.config import Settings
 from vicinal_daemon.select import (
     Kernel,
     TermCounts,
-    blend,
     counted,
-    dense_kernel,
     lexical_kernel,
+    mixed_kernel,
     select,
     term_counts,
-    weighted,
 )
 from vicinal_indexer.stop_words import STOP_WORDS
 from vicinal_indexer.terms import subwords
@@ -30,12 +28,6 @@ from vicinal_indexer.types import Candidate, Filter, FloatArray
 
 if TYPE_CHECKING:  # the database takes seconds to import, and the daemon serves before it is there
     from vicinal_indexer.index import RepositoryIndex
-
-LEXICAL_SHARE = 0.6
-"""Of the kernel of a question: the rest is the cosine of embeddings (benchmarks/RESULTS.md: two-part questions)."""
-
-TELLING_LENGTH = 150.0
-"""A candidate with fewer words than this tells less than its likeness says: a line that repeats the question."""
 
 NOISE = 1.0
 """lambda' for questions: a chunk is read, not learned by heart."""
@@ -75,12 +67,10 @@ def question_kernel(
         words: of each candidate.
         vectors: (m, d), the embeddings of the m prompts.
     """
-    lexical = lexical_kernel(words, [counted(telling_words(prompt)) for prompt in prompts])
+    told = [counted(telling_words(prompt)) for prompt in prompts]
     if not found:
-        return lexical
-    both = blend(lexical, dense_kernel(np.stack([c.vector for c in found]), vectors), LEXICAL_SHARE)
-    lengths = np.array([told.total for told in words], np.float64)
-    return weighted(both, np.sqrt(np.minimum(1.0, lengths / TELLING_LENGTH)))
+        return lexical_kernel(words, told)
+    return mixed_kernel(words, np.stack([c.vector for c in found]), told, vectors)
 
 
 def query(

@@ -150,7 +150,8 @@ class Follower:
                         spent = time.monotonic() - begun
                         next_check = time.monotonic() + max(self.recheck_seconds, spent / RECHECK_SHARE)
                     due.clear()
-                    self._settle(heard)
+                    if not self._doubtful:
+                        self._settle(heard)
                     if untidy and time.monotonic() - last_change > IDLE_SECONDS:
                         self.index.tidy()
                         untidy = False

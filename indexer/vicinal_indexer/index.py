@@ -261,10 +261,11 @@ class RepositoryIndex:
         changed = [*todo.add, *todo.replace]
         writer = Writer(opened, rows)
         seen = 0
+        progress(Progress("index", 0, len(changed)))
         for batch in self._read(changed):
-            progress(Progress("index", seen, len(changed)))
             writer.take(batch.rows, batch.chunks)
             seen += len(batch.rows)
+            progress(Progress("index", seen, len(changed)))
         writer.flush()
         vanished = {stat.path for stat in changed} - writer.seen
         opened.remove(sorted(vanished & rows.keys()))

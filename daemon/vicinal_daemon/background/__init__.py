@@ -1,1 +1,1 @@
-"""What the machine does when nobody asks for anything."""
+"""What the daemon does when nobody asks for anything."""

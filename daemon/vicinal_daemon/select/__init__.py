@@ -5,7 +5,7 @@ Pure: it knows neither files, nor models, nor where a kernel came from.
 """
 
 from vicinal_daemon.select.counts import TermCounts, counted, term_counts
-from vicinal_daemon.select.kernel import Kernel, blend, dense_kernel, lexical_kernel, weighted
+from vicinal_daemon.select.kernel import Kernel, blend, dense_kernel, lexical_kernel, mixed_kernel, weighted
 from vicinal_daemon.select.posterior import Posterior, irreducible_variance
 from vicinal_daemon.select.strategies import Selection, select
 
@@ -19,6 +19,7 @@ __all__ = [
     "dense_kernel",
     "irreducible_variance",
     "lexical_kernel",
+    "mixed_kernel",
     "select",
     "term_counts",
     "weighted",

@@ -16,6 +16,12 @@ from vicinal_indexer.types import FloatArray
 
 Matrix = NDArray[np.float64]
 
+LEXICAL_SHARE = 0.6
+"""Of the mixed kernel: the rest is the cosine of embeddings (benchmarks/RESULTS.md: two-part questions)."""
+
+TELLING_LENGTH = 150.0
+"""A candidate with fewer words than this tells less than its likeness says: a line that repeats the question."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kernel:
@@ -121,3 +127,17 @@ def blend(first: Kernel, second: Kernel, share: float) -> Kernel:
         share * first.to_prompts + other * second.to_prompts,
         share * first.prompts + other * second.prompts,
     )
+
+
+def mixed_kernel(
+    candidates: Sequence[TermCounts], vectors: FloatArray, prompts: Sequence[TermCounts], prompt_vectors: FloatArray
+) -> Kernel:
+    """By shared words and by embeddings, and by how much a candidate tells: for whole questions and chunks.
+
+    Args:
+        vectors: (K, d), K > 0, of the candidates.
+        prompt_vectors: (m, d).
+    """
+    both = blend(lexical_kernel(candidates, prompts), dense_kernel(vectors, prompt_vectors), LEXICAL_SHARE)
+    lengths = np.array([text.total for text in candidates], np.float64)
+    return weighted(both, np.sqrt(np.minimum(1.0, lengths / TELLING_LENGTH)))

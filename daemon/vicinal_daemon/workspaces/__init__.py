@@ -1,7 +1,7 @@
 """The repositories that the daemon serves, each kept fresh by a thread of its own.
 
-Owns which are open, their state, and the memory of them across restarts. Nothing heavy is imported before a repository is
-opened. It does not know models, requests or the API.
+Owns which are open, their state, and the memory of them across restarts. Nothing heavy is imported before a repository
+is opened. It does not know models, requests or the API.
 """
 
 from vicinal_daemon.workspaces.pause import pause_flag

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vicinal_daemon.config import Settings
+from vicinal_daemon.workspaces.board import OnEvent
 from vicinal_daemon.workspaces.memory import Memory
-from vicinal_daemon.workspaces.workspace import OnEvent, Workspace
+from vicinal_daemon.workspaces.workspace import Workspace
 from vicinal_indexer.errors import InputError, VicinalError
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class Workspaces:
         return workspace is not None or remembered
 
     def tend(self) -> list[Path]:
-        """Close those that were not used for `daemon.workspace_idle_minutes`; call it now and then. Returns their roots."""
+        """Close those that were not used for `daemon.workspace_idle_minutes`; returns their roots. For a timer."""
         with self._lock:
             idle = [workspace for workspace in self._open.values() if _is_idle(workspace)]
             for workspace in idle:

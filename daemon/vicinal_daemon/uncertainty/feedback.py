@@ -1,0 +1,248 @@
+"""What became of answers, in one small database.
+
+Owns the file: what was told of each answer when it was given, and what its user did with it. Numbers and a few words,
+no code. It does not know how they are turned into a calibration.
+"""
+
+import json
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from vicinal_indexer.errors import InputError, StoreUnavailable
+
+VERSION = 1
+KEPT = 50_000
+"""Answers that are kept; the oldest give way when the file is opened."""
+
+EventName = Literal["shown", "accepted", "partly", "rejected", "survived"]
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS answers (id TEXT PRIMARY KEY, at REAL NOT NULL, features TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS answers_by_time ON answers (at);
+CREATE TABLE IF NOT EXISTS outcomes (
+    answer TEXT NOT NULL REFERENCES answers (id) ON DELETE CASCADE,
+    at REAL NOT NULL,
+    event TEXT NOT NULL,
+    accepted_characters INTEGER,
+    kept_share REAL,
+    after_seconds REAL
+);
+CREATE INDEX IF NOT EXISTS outcomes_by_answer ON outcomes (answer);
+"""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFeatures:
+    """What was known of an answer when it was given. Of its text only the length is kept.
+
+    Attributes:
+        value: the confidence that was shown, in [0, 1].
+        sigma_0, sigma_n, sigma_inf: see `select.Selection`.
+        explained, token_probability, least_probability: see `uncertainty.Confidence`.
+        tokens, characters, lines: of the text that was shown.
+        kind: of the adaptation.
+        steps: gradient steps behind it.
+        nearness: of a cached adapter's selection to this one.
+        trigger: `invoked` or `automatic`.
+        language: of the document, "" if not known.
+        model: its name.
+    """
+
+    value: float
+    sigma_0: float
+    sigma_n: float
+    sigma_inf: float
+    explained: float
+    token_probability: float
+    least_probability: float
+    tokens: int
+    characters: int
+    lines: int
+    kind: str
+    steps: int
+    nearness: float
+    trigger: str
+    language: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an answer (`protocol.requests.FeedbackRequest`)."""
+
+    event: EventName
+    accepted_characters: int | None = None
+    kept_share: float | None = None
+    after_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An answer and what became of it, in order. `at` in seconds since the epoch."""
+
+    id: str
+    at: float
+    features: AnswerFeatures
+    outcomes: tuple[Outcome, ...]
+
+
+class FeedbackStore:
+    """The database. Safe to use from many threads, also of several processes.
+
+    A file that is damaged, or of another version, is set aside under another name and begun anew, with a warning.
+
+    Args:
+        file: made if absent.
+        now: seconds since the epoch.
+
+    Raises:
+        StoreUnavailable: it cannot be opened or written.
+    """
+
+    def __init__(self, file: Path, now: Callable[[], float] = time.time) -> None:
+        self._file = file
+        self._now = now
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        with self._using():
+            pass
+
+    def record_answer(self, answer: str, features: AnswerFeatures) -> None:
+        """Note an answer that was given; the same id again replaces what was told of it.
+
+        Raises:
+            StoreUnavailable: it cannot be written.
+        """
+        row = (answer, self._now(), json.dumps(asdict(features)))
+        with self._using() as connection:
+            connection.execute(
+                "INSERT INTO answers VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET features = excluded.features", row
+            )
+
+    def record(self, answer: str, outcome: Outcome) -> None:
+        """Note what became of an answer.
+
+        Raises:
+            InputError: there is no such answer.
+            StoreUnavailable: it cannot be written.
+        """
+        row = (answer, self._now(), *(getattr(outcome, name) for name in outcome.__slots__))
+        with self._using() as connection:
+            if connection.execute("SELECT 1 FROM answers WHERE id = ?", (answer,)).fetchone() is None:
+                raise InputError(
+                    f"there is no answer {answer}", hint="its id is in the answer; very old ones are forgotten"
+                )
+            connection.execute("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    def told(self) -> list[Told]:
+        """All answers, the oldest first, each with what became of it."""
+        with self._using() as connection:
+            outcomes: dict[str, list[Outcome]] = {}
+            for answer, *said in connection.execute(
+                "SELECT answer, event, accepted_characters, kept_share, after_seconds FROM outcomes ORDER BY rowid"
+            ):
+                outcomes.setdefault(answer, []).append(Outcome(*said))
+            return [
+                Told(answer, at, AnswerFeatures(**json.loads(features)), tuple(outcomes.get(answer, ())))
+                for answer, at, features in connection.execute("SELECT * FROM answers ORDER BY at, id")
+            ]
+
+    def erase(self) -> None:
+        """Forget everything, also what was set aside.
+
+        Raises:
+            StoreUnavailable: it cannot be written.
+        """
+        with self._using() as connection:
+            connection.execute("DELETE FROM outcomes")
+            connection.execute("DELETE FROM answers")
+        with self._using() as connection:
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            for damaged in self._file.parent.glob(f"{self._file.name}.damaged-*"):
+                damaged.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Let go of the file; the next use opens it again."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    @contextmanager
+    def _using(self) -> Iterator[sqlite3.Connection]:
+        """A connection for one piece of work: all of it is written, or nothing."""
+        with self._lock:
+            try:
+                connection = self._opened()
+                with connection:
+                    yield connection
+            except (sqlite3.Error, OSError) as error:
+                if _is_damage(error):
+                    self._set_aside(str(error))  # the work at hand is lost, what comes next is not
+                raise StoreUnavailable(
+                    f"the feedback in {self._file} cannot be read or written: {error}",
+                    hint="free some disk space or mend the permissions, or set index.data_dir to another folder",
+                ) from error
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._connection = self._connect()
+            except sqlite3.Error as error:
+                if not _is_damage(error):
+                    raise
+                self._set_aside(str(error))
+                self._connection = self._connect()
+        return self._connection
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._file, timeout=10.0, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA secure_delete = ON")
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if said != "ok" or version not in (0, VERSION):
+                raise _Damaged(said if said != "ok" else f"it is of version {version}")
+            connection.executescript(_SCHEMA)
+            with connection:
+                connection.execute(f"PRAGMA user_version = {VERSION}")
+                connection.execute(
+                    "DELETE FROM answers WHERE id IN (SELECT id FROM answers ORDER BY at DESC LIMIT -1 OFFSET ?)",
+                    (KEPT,),
+                )
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _set_aside(self, reason: str) -> None:
+        self.close()
+        number = 1
+        while (aside := self._file.with_name(f"{self._file.name}.damaged-{number}")).exists():
+            number += 1
+        _log.warning("%s is damaged (%s); it is kept as %s, and begun anew", self._file, reason, aside.name)
+        with suppress(FileNotFoundError):
+            self._file.replace(aside)
+        for suffix in ("-wal", "-shm"):
+            self._file.with_name(self._file.name + suffix).unlink(missing_ok=True)
+
+
+class _Damaged(sqlite3.DatabaseError):
+    """The file is readable but not what we wrote."""
+
+
+def _is_damage(error: BaseException) -> bool:
+    return isinstance(error, _Damaged) or (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _DAMAGED

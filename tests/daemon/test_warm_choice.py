@@ -1,0 +1,59 @@
+"""What the repository's own adapter studies."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vicinal_daemon.background.choose import HELD_OUT, WarmOrder, warm_order
+from vicinal_indexer.embed import StaticEmbedder
+from vicinal_indexer.types import Candidate, Chunk, digest
+
+TOPICS = ("open socket send bytes", "parse table row column", "train model loss step", "draw window button click")
+
+
+def candidates(counts: list[int]) -> list[Candidate]:
+    """So many chunks of each topic, all different."""
+    texts = [
+        f"def {topic.split()[0]}_{number}():\n    " + f"{topic} detail{number}\n    " * 12
+        for topic, count in zip(TOPICS, counts, strict=False)
+        for number in range(count)
+    ]
+    vectors = StaticEmbedder().embed(texts)
+    return [
+        Candidate(Chunk(f"{digest(text)}.py", 1, 14, 0, 9, "python", "", "", text, digest(text)), vector, None, None)
+        for text, vector in zip(texts, vectors, strict=True)
+    ]
+
+
+def topics(order: WarmOrder) -> list[str]:
+    return [candidate.chunk.text.split("_")[0] for candidate in order.picks]
+
+
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=4), st.integers(0, 20), st.integers(0, 5))
+def test_the_order(counts: list[int], count: int, seed: int) -> None:
+    found = candidates(counts)
+    order = warm_order(found, count, seed)
+    picked = [c.chunk.content_hash for c in order.picks]
+    held_out = [c.chunk.content_hash for c in order.held_out]
+    assert len(set(picked + held_out)) == len(picked) + len(held_out)
+    assert set(picked + held_out) <= {c.chunk.content_hash for c in found}
+    assert len(held_out) == min(HELD_OUT, int(0.1 * len(found)))
+    assert len(picked) <= min(count, len(found) - len(held_out))
+    assert 0 <= order.explained <= 1
+    assert not picked or np.isclose(sum(order.shares), 1)
+    again = warm_order(found, count, seed)
+    assert (again.picks, again.held_out, again.shares) == (order.picks, order.held_out, order.shares)
+
+
+def test_a_few_picks_cover_what_the_repository_is_about() -> None:
+    order = warm_order(candidates([30, 10, 10, 10]), 4, seed=0)
+    assert len(set(topics(order))) == 4
+    assert topics(order)[0] == "def open"
+    assert list(order.shares) == sorted(order.shares, reverse=True)
+
+
+def test_more_picks_explain_more_and_begin_alike() -> None:
+    found = candidates([20, 20, 20, 20])
+    few, many = (warm_order(found, count, seed=1) for count in (4, 16))
+    assert many.picks[:4] == few.picks
+    assert many.explained > few.explained
