@@ -211,14 +211,7 @@ class Accelerator:
             memory_bytes=engine.memory_bytes if engine is not None else 0,
             memory_limit_bytes=self.memory_limit,
             restarts=engine.restarts if engine is not None else 0,
-            problem=trouble(problem) if problem is not None else None,
+            problem=Trouble.of(problem) if problem is not None else None,
             seconds_per_step=self.costs.step,
             seconds_per_token=self.costs.write,
         )
-
-
-def trouble(error: VicinalError) -> Trouble:
-    """An error as it crosses the API."""
-    from vicinal_daemon.errors import error_type
-
-    return Trouble(type=error_type(type(error)), message=error.message, hint=error.hint, exit_code=error.exit_code)

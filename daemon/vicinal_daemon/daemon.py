@@ -26,9 +26,9 @@ from vicinal_daemon.metrics import Metrics
 from vicinal_daemon.models import ModelFiles, resolve
 from vicinal_daemon.protocol.state import AdaptersState, AdapterState, DaemonState, Event, QueueState
 from vicinal_daemon.tune.adapters import AdapterStore
-from vicinal_daemon.uncertainty.feedback import FeedbackStore
+from vicinal_daemon.uncertainty.feedback import AnswerFeatures, FeedbackStore
 from vicinal_daemon.workspaces import Workspace, Workspaces
-from vicinal_indexer import __version__
+from vicinal_indexer import __version__, languages
 from vicinal_indexer.errors import VicinalError
 
 log = logging.getLogger(__name__)
@@ -170,7 +170,7 @@ class Daemon:
         self.metrics.answered(answer)
         self.events.tell(Event(name="answer", workspace=answer.repository, detail=answer.adaptation.kind))
         try:
-            self.feedback.record_answer(answer)
+            self.feedback.record_answer(answer.id, _features(answer))
         except VicinalError as error:
             log.warning("an answer could not be recorded: %s", error.message)
 
@@ -191,3 +191,25 @@ class Daemon:
                 await asyncio.to_thread(self.workspaces.tend)
             except VicinalError as error:
                 log.warning("housekeeping: %s", error.message)
+
+
+def _features(answer: protocol.Answer) -> AnswerFeatures:
+    confidence, adaptation = answer.confidence, answer.adaptation
+    return AnswerFeatures(
+        value=confidence.value,
+        sigma_0=confidence.sigma_0,
+        sigma_n=confidence.sigma_n,
+        sigma_inf=confidence.sigma_inf,
+        explained=confidence.explained,
+        token_probability=confidence.token_probability,
+        least_probability=confidence.least_probability,
+        tokens=answer.completion.tokens,
+        characters=len(answer.completion.text),
+        lines=answer.completion.text.count("\n") + 1,
+        kind=adaptation.kind,
+        steps=adaptation.steps,
+        nearness=adaptation.nearness,
+        trigger=answer.trigger,
+        language=languages.detect(answer.path, ""),
+        model=answer.model,
+    )

@@ -48,7 +48,8 @@ def test_without_a_budget_it_tunes_first_and_the_same_selection_is_cached(shop: 
         assert again.adaptation.kind == "cached"
         assert again.adaptation.nearness == 1.0
         assert again.completion.text == first.completion.text
-        assert again.confidence == first.confidence
+        # The engine knows most of the prompt already, and the order of the arithmetic is another one.
+        assert again.confidence.value == pytest.approx(first.confidence.value, abs=1e-4)
         assert [piece.path for piece in again.evidence] == [piece.path for piece in first.evidence]
         assert again.adaptation.losses == first.adaptation.losses
 

@@ -21,7 +21,6 @@ from vicinal_daemon.errors import (
     Superseded,
     TooLarge,
     Withdrawn,
-    error_type,
 )
 from vicinal_daemon.protocol.state import Failed, Trouble
 from vicinal_indexer.errors import IndexingError, InputError, StoreLocked, VicinalError
@@ -69,7 +68,7 @@ def status_of(error: VicinalError) -> int:
 def trouble_of(error: BaseException) -> Trouble:
     """An error as it is told. What nobody expected is logged, and told without its inside."""
     if isinstance(error, VicinalError):
-        return Trouble(type=error_type(type(error)), message=error.message, hint=error.hint, exit_code=error.exit_code)
+        return Trouble.of(error)
     if isinstance(error, asyncio.CancelledError):
         return trouble_of(Withdrawn("the request was cancelled"))
     log.error("an error that nobody expected", exc_info=error)

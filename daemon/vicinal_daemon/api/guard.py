@@ -6,11 +6,10 @@ Other users are kept out before: by the socket's permissions, on a TCP port by a
 request with an `Origin` is a browser's and is refused, and so is a `Host` that is not this machine (DNS rebinding).
 """
 
-import json
-
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from vicinal_daemon.errors import AccessDenied, error_type
+from vicinal_daemon.errors import AccessDenied
+from vicinal_daemon.protocol.state import Failed, Trouble
 
 LOCAL_HOSTS = {"localhost", "127.0.0.1", "[::1]", "vicinal"}
 
@@ -32,8 +31,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         message, hint = refusal
-        trouble = {"type": error_type(AccessDenied), "message": message, "hint": hint, "exit_code": 5}
-        body = json.dumps({"error": trouble}).encode()
+        body = Failed(error=Trouble.of(AccessDenied(message, hint=hint))).model_dump_json().encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 403, "headers": headers})
         await send({"type": "http.response.body", "body": body})

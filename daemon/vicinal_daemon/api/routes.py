@@ -40,6 +40,7 @@ from vicinal_daemon.protocol.state import AdaptersState, DaemonState, Event, Wor
 from vicinal_daemon.query import query as run_query
 from vicinal_daemon.scheduler import Cancellation, Priority
 from vicinal_daemon.stages import OnStage, Stopwatch
+from vicinal_daemon.uncertainty.feedback import Outcome
 from vicinal_daemon.worker.messages import Chat, Written
 from vicinal_indexer.errors import InputError
 from vicinal_indexer.languages import MAPPED
@@ -193,7 +194,8 @@ async def _query(body: QueryRequest, daemon: Daemon, cancellation: Cancellation,
 @router.post("/v1/feedback")
 async def feedback(body: FeedbackRequest, daemon: TheDaemon) -> Said:
     """What became of an answer. It stays on this machine."""
-    await asyncio.to_thread(daemon.feedback.record, body)
+    outcome = Outcome(body.event, body.accepted_characters, body.kept_share, body.after_seconds)
+    await asyncio.to_thread(daemon.feedback.record, body.id, outcome)
     return Said(said="noted")
 
 

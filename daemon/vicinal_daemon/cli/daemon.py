@@ -147,7 +147,10 @@ def run(
     ] = False,
 ) -> None:
     """Be the daemon, in this terminal, until Ctrl-C: for systemd, launchd and those who want to watch."""
-    from vicinal_daemon.app import create_app  # type: ignore[import-not-found, unused-ignore]
+    from vicinal_daemon.machine import one_thread_for_small_matrices
+
+    one_thread_for_small_matrices()  # before numpy
+    from vicinal_daemon.app import create_app
     from vicinal_daemon.cli.indexes import load_settings
     from vicinal_daemon.lifecycle.run import serve
 

@@ -109,6 +109,7 @@ class Desk:
                 started=started,
             )
             answer = await self._answer(job, ticket, on_stage)
+            answer = answer.model_copy(update={"trigger": request.trigger})
             self._typed.remember(document, target, answer)
             return self._said(answer)
 

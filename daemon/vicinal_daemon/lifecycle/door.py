@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from vicinal_daemon.config import Settings
-from vicinal_daemon.errors import AccessDenied, ConfigError, error_type
+from vicinal_daemon.errors import AccessDenied, ConfigError
 from vicinal_daemon.place import UNIX, Place
 from vicinal_daemon.protocol.state import Failed, Trouble
 
@@ -76,12 +76,7 @@ def with_token(app: App, token: str) -> App:
     denied = AccessDenied(
         "the daemon's token is missing or wrong", hint="it is in the file `token` in the daemon's folder"
     )
-    body = Failed(
-        error=Trouble(
-            type=error_type(AccessDenied), message=denied.message, hint=denied.hint, exit_code=denied.exit_code
-        )
-    )
-    content = body.model_dump_json().encode()
+    content = Failed(error=Trouble.of(denied)).model_dump_json().encode()
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         shown = next((value for name, value in scope.get("headers", ()) if name == b"authorization"), b"")

@@ -97,6 +97,7 @@ class Answer(Message):
     model: str
     device: str
     seed: int
+    trigger: Literal["invoked", "automatic"] = "invoked"
     typed_ahead: bool = Field(default=False, description="whether this is the rest of an earlier answer, typed into")
     seconds: dict[str, float] = Field(description="wall-clock time of each stage")
 

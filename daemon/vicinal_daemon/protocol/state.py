@@ -7,8 +7,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from vicinal_daemon.errors import error_type
 from vicinal_daemon.protocol.answers import AdaptationKind
 from vicinal_daemon.protocol.message import PROTOCOL_VERSION, Message
+from vicinal_indexer.errors import VicinalError
 
 
 class Trouble(Message):
@@ -18,6 +20,11 @@ class Trouble(Message):
     message: str
     hint: str = ""
     exit_code: int = 1
+
+    @classmethod
+    def of(cls, error: VicinalError) -> "Trouble":
+        """An expected error, as it is told."""
+        return cls(type=error_type(type(error)), message=error.message, hint=error.hint, exit_code=error.exit_code)
 
 
 class Failed(Message):

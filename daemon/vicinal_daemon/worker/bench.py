@@ -187,7 +187,10 @@ class Bench:
         self._forget(unit.key)
         size = 0
         if adapter is not None:
-            size = write_adapter(adapter, unit.file, dict(unit.metadata)) if unit.file is not None else adapter.bytes
+            size = adapter.bytes
+            if unit.file is not None:
+                told = {**dict(unit.metadata), "scale": repr(adapter.scale)}
+                size = write_adapter(adapter, unit.file, told)
             self._keep(unit.key, adapter)
         return Judged(
             tuple(sorted(losses.items())),

@@ -19,6 +19,7 @@ import psutil
 
 from vicinal_daemon import errors
 from vicinal_daemon.errors import EngineCrashed, EngineFailed, EngineHung, EngineOutOfMemory
+from vicinal_daemon.machine import many_threads_again
 from vicinal_daemon.worker import frames
 from vicinal_daemon.worker.messages import Envelope, Failed, Load, Piece, Result, Unit
 from vicinal_indexer import errors as indexer_errors
@@ -74,7 +75,7 @@ class EngineProcess:
                     stdin=asyncio.subprocess.PIPE,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=stderr,
-                    env=os.environ | _ENVIRONMENT,
+                    env=many_threads_again(os.environ) | _ENVIRONMENT,
                     creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
                 )
         except OSError as error:

@@ -4,7 +4,6 @@ Owns the values, the lock around them and the one word that sums them up. Nobody
 It does not know how the values come about.
 """
 
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -89,7 +88,7 @@ class Board:
                 total=progress.total if progress else 0,
                 writer=self.follower is not None,
                 idle_seconds=idle_seconds,
-                problem=trouble(self.error) if self.error else self.notice,
+                problem=Trouble.of(self.error) if self.error else self.notice,
             )
 
     def wait(self, come: Callable[[], bool], timeout: float, cancelled: Cancelled) -> None:
@@ -115,9 +114,3 @@ class Board:
     def tell(self, stage: str, done: int = 0, total: int = 0, detail: str = "") -> None:
         """Send an event."""
         self.on_event(Event(name="index", workspace=str(self.root), stage=stage, done=done, total=total, detail=detail))
-
-
-def trouble(error: VicinalError) -> Trouble:
-    """The error as it crosses the API."""
-    kind = re.sub(r"(?<!^)(?=[A-Z])", "-", type(error).__name__).lower()
-    return Trouble(type=kind, message=error.message, hint=error.hint, exit_code=error.exit_code)

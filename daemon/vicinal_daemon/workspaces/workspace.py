@@ -108,12 +108,12 @@ class Workspace:
     @property
     def at_hand(self) -> "RepositoryIndex | None":
         """The index if it is open already."""
-        return self._index
+        return self._board.index
 
     @property
-    def revision(self) -> "Glance | None":
+    def revision(self) -> object:
         """Another value whenever the index may hold something else."""
-        return self._glance
+        return self._board.glance
 
     def index(self, timeout: float, cancelled: Cancelled = never) -> "RepositoryIndex":
         """The index, as soon as it is open; what it holds may not be complete (`wait_ready`).
