@@ -155,6 +155,7 @@ class Daemon:
         if keys:
             self._loop.call_soon_threadsafe(self.desk.studies.forget, keys)
             self.events.tell(Event(name="adapter", detail=f"{len(keys)} expired"))
+            log.info("%d adapters expired", len(keys))
 
     def _files(self) -> ModelFiles:
         """The model's files, looked up again every now and then: it may have been fetched, or deleted."""

@@ -68,8 +68,10 @@ def query_text(target: Target) -> str:
 def choose(chunks: Sequence[Chunk], target: Target, settings: Settings, strategy: Strategy) -> Choice:
     """Select what is worth learning.
 
-    As many picks are made as the weights or the prompt can use, whichever is more.
+    As many picks are made as the weights or the prompt can use, whichever is more. Candidates are taken in the order of
+    their places: of two that tell the same, the search returns now this one first, now that one.
     """
+    chunks = sorted(chunks, key=lambda chunk: (chunk.path, chunk.start_line))
     kernel = lexical_kernel([term_counts(chunk.text) for chunk in chunks], [counted(subwords(query_text(target)))])
     selection = select(
         strategy,

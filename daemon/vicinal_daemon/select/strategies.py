@@ -15,6 +15,9 @@ from vicinal_daemon.select.posterior import Posterior, irreducible_variance
 
 Strategy = Literal["sift", "nn", "none"]
 
+EQUAL = 1e-9
+"""Gains that differ by less, relatively, are equal."""
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -88,7 +91,8 @@ def select(
             gains = posterior.gains()
             if at_most is not None:
                 gains[[candidate for candidate, times in Counter(picks).items() if times >= at_most]] = 0.0
-            pick = int(np.argmax(gains))
+            # Of equals the first; rounding must not decide.
+            pick = int(np.flatnonzero(gains >= gains.max() * (1 - EQUAL))[0])
             if gains[pick] <= 0.0:
                 break  # nothing left is related to the prompt
         else:
