@@ -87,10 +87,12 @@ def test_part_of_the_steps_serve_and_the_rest_is_taken_behind(shop: Path, with_d
         await daemon.desk.complete(request(shop, line=12))
         # As if a step took two seconds and everything else nothing: one step fits.
         daemon.accelerator.costs = type(daemon.accelerator.costs)(1e-6, 1e-6, 2.0, 1e-6)
-        part = await daemon.desk.complete(request(shop, path="refund.py", budget_ms=3500))
+        other = {"seed": 7}  # the same selection, another adapter
+        part = await daemon.desk.complete(request(shop, settings=other, budget_ms=3500))
         assert (part.adaptation.kind, part.adaptation.steps, part.adaptation.behind) == ("fresh", 1, True)
         await finished(daemon)
-        assert (await daemon.desk.complete(request(shop, path="refund.py"))).adaptation.steps == 3
+        whole = await daemon.desk.complete(request(shop, settings=other))
+        assert (whole.adaptation.kind, whole.adaptation.steps) == ("cached", 3)
 
     with_daemon(play, tune__guard=False, adapters__near=1.0)
 
