@@ -1,0 +1,76 @@
+"""What the daemon costs: `python benchmarks/daemon.py [--only own,cancel,typed,load,cold,restart] [--seconds 120]`.
+
+Starts daemons of its own, as real processes in temporary folders, and stops them. Prints one Markdown table.
+Completions are asked for in a copy of the installed package `rich`; a restart is measured with 10,000 files of the
+installed packages, or with `--corpus`, which is only read. The machine should do nothing else meanwhile.
+"""
+
+import argparse
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from measures import cancel, cold, load, own, restart, typed
+from measures.house import QUICK, House, Sizes, house
+from measures.table import Row, Rows
+
+NAMES = ("own", "cancel", "typed", "load", "cold", "restart")
+
+
+def commit() -> str:
+    here = Path(__file__).parent
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() or "unknown"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=",".join(NAMES), help="measures, with commas between them")
+    parser.add_argument("--seconds", type=float, default=120.0, help="of the load")
+    parser.add_argument("--corpus", type=Path, help="the repository of the restart")
+    parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument("--json", type=Path, help="also write the rows to this file")
+    parser.add_argument("--quick", action="store_true", help="a few of each, to see that it runs; no numbers to tell")
+    chosen = parser.parse_args()
+    wanted = chosen.only.split(",")
+    if unknown := sorted(set(wanted) - set(NAMES)):
+        parser.error(f"there is no measure {', '.join(unknown)}; there are {', '.join(NAMES)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that daemons are stopped
+    sizes = QUICK if chosen.quick else Sizes()
+    measures: dict[str, Callable[[House], Rows]] = {
+        "own": lambda home: own.measure(home, sizes),
+        "cancel": lambda home: cancel.measure(home, sizes),
+        "typed": lambda home: typed.measure(home, sizes),
+        "load": lambda home: load.measure(home, sizes, chosen.seconds),
+        "cold": lambda home: cold.measure(home, sizes),
+        "restart": lambda home: restart.measure(home, sizes, chosen.corpus),
+    }
+    told: dict[str, list[Row]] = {}
+    print(
+        f"Commit {commit()}, {os.cpu_count()} CPUs ({platform.machine()}), {chosen.model};"
+        f" load average before {os.getloadavg()[0]:.2f}: the machine should be idle.\n"
+        if hasattr(os, "getloadavg")
+        else f"Commit {commit()}, {os.cpu_count()} CPUs, {chosen.model}; the machine should be idle.\n"
+    )
+    print("| what | goal | measured |\n|---|---|---|", flush=True)
+    for name in NAMES:
+        if name in wanted:
+            told[name] = []
+            with house(chosen.model) as home:
+                for row in measures[name](home):
+                    print(row, flush=True)
+                    told[name].append(row)
+            if chosen.json:
+                chosen.json.write_text(json.dumps({k: [asdict(r) for r in v] for k, v in told.items()}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What `benchmarks/daemon.py` measures, one module a measure."""

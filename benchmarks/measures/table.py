@@ -1,0 +1,46 @@
+"""Rows of the table, and the few statistics in them. Pure."""
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table. `goal` is empty where there is none."""
+
+    what: str
+    goal: str
+    measured: str
+
+    def __str__(self) -> str:
+        return f"| {self.what} | {self.goal} | {self.measured} |"
+
+
+Rows = Iterator[Row]
+
+
+def milliseconds(seconds: Sequence[float], points: Sequence[int] = (50, 95, 99)) -> str:
+    """`p50 1.2 ms, p95 3.4 ms, ...` of times in seconds."""
+    if not seconds:
+        return "none"
+    values = np.percentile(np.array(seconds) * 1e3, points)
+    return ", ".join(f"p{point} {short(value)} ms" for point, value in zip(points, values, strict=True))
+
+
+def short(value: float) -> str:
+    """Three digits or all before the point."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def median(values: Sequence[float]) -> float:
+    return statistics.median(values)
+
+
+def slope(times: Sequence[float], values: Sequence[float]) -> float:
+    """Growth per unit of time, by least squares; 0 for fewer than two values."""
+    if len(times) < 2:
+        return 0.0
+    return float(np.polyfit(np.array(times), np.array(values), 1)[0])
