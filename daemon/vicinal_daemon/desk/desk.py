@@ -30,6 +30,7 @@ from vicinal_daemon.scheduler import Cancellation, Priority, Requests, Ticket, T
 from vicinal_daemon.stages import OnStage, Stopwatch, silent
 from vicinal_daemon.studies import Recipe, Studies, Study, learned_from
 from vicinal_daemon.target import cut, read_document
+from vicinal_daemon.tune.adapter_file import AdapterInfo
 from vicinal_daemon.tune.adapters import AdapterStore
 from vicinal_daemon.worker.messages import Wear
 from vicinal_daemon.workspaces import Workspace, Workspaces
@@ -64,7 +65,7 @@ class Desk:
         self._jobs: OrderedDict[Hashable, Job] = OrderedDict()  # the last of each document
         self.behind: set[asyncio.Task[None]] = set()
         self.requests = Requests(settings.daemon.queue)
-        self.studies = Studies(accelerator, store, self._studied)
+        self.studies = Studies(accelerator, store, self._studied, self._is_current)
         self._finder = Finder(accelerator, store, self.studies)
         self._writer = Writer(accelerator)
         self.recent: deque[RecentAnswer] = deque(maxlen=RECENT_ANSWERS)
@@ -220,7 +221,7 @@ class Desk:
                 plan.kind, job.settings.select.strategy, learned, nearness=nearness, behind=plan.behind
             ),
             evidence=evidence_of(found.choice, 0 if plan.kind == "warm" else learned.steps, len(snippets)),
-            candidates=len(found.choice.chunks),
+            candidates=found.choice.candidates,
             skipped_files=job.workspace.state().skipped if job.workspace is not None else 0,
             model=files.name,
             device=self._accelerator.state().device,
@@ -305,6 +306,14 @@ class Desk:
         task = asyncio.ensure_future(read())
         self.behind.add(task)
         task.add_done_callback(self.behind.discard)
+
+    def _is_current(self, info: AdapterInfo) -> bool:
+        workspace = self._workspaces.get(Path(info.workspace))
+        index = workspace.at_hand if workspace is not None else None
+        if index is None:
+            return False
+        current = index.hashes({pick.path for pick in info.picks})
+        return all(pick.content_hash in current.get(pick.path, ()) for pick in info.picks)
 
     def _said(self, answer: protocol.Answer) -> protocol.Answer:
         self.recent.appendleft(

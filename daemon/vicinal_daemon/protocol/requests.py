@@ -10,8 +10,8 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from vicinal_daemon.protocol.message import Message
 
-MAX_TEXT = 4_000_000
-"""Characters of a document: as many as the API's limit on bodies lets through, and more than anyone completes in."""
+MAX_TEXT = 1_000_000
+"""Characters of a document; files with more are not completed either (`indexer.files.MAX_FILE_BYTES`)."""
 
 Identity = Annotated[str, Field(max_length=200)]
 
