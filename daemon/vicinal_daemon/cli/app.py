@@ -14,7 +14,19 @@ from rich.console import Console
 from rich.markup import escape
 from typer.exceptions import TyperException
 
-from vicinal_daemon.cli import complete, config, daemon, demo, doctor, index, models, query
+from vicinal_daemon.cli import (
+    adapters,
+    complete,
+    config,
+    daemon,
+    demo,
+    doctor,
+    index,
+    models,
+    query,
+    status,
+    workspaces,
+)
 from vicinal_indexer import __version__
 from vicinal_indexer.errors import VicinalError
 
@@ -28,10 +40,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Complete code with a small local model that first studies the neighbourhood of your cursor.",
-    epilog="Exit codes: 0 done, 1 failed, 2 the request cannot be right, 3 the index, 4 the model, 130 interrupted, "
-    "143 terminated.",
+    epilog="Exit codes: 0 done, 1 failed, 2 the request cannot be right, 3 the index, 4 the model, 5 the daemon, "
+    "6 dropped for a newer request, 130 interrupted, 143 terminated.",
 )
-for module in (complete, query, index, demo, daemon, models, config, doctor):
+for module in (complete, query, index, status, demo, daemon, workspaces, adapters, models, config, doctor):
     module.register(app)
 
 
