@@ -160,6 +160,9 @@ class Follower:
                     retry_at = time.monotonic() + RETRY_SECONDS
             heard = self._asked
             due |= self.source.take(TICK_SECONDS)
+            if self._asked != heard:  # somebody asked meanwhile: what was signalled until now is what they wait for
+                heard = self._asked
+                due |= self.source.take(0)
 
     def _settle(self, heard: int) -> None:
         with self._turned:
