@@ -32,6 +32,7 @@ from vicinal_indexer.errors import VicinalError
 
 INTERRUPTED = 130
 TERMINATED = 143
+_INTERRUPTED = "interrupted; your files and the model are as they were"
 
 app = typer.Typer(
     name="vicinal",
@@ -90,7 +91,7 @@ def run(arguments: list[str]) -> int:
         errors.print("[bold]hint:[/] every command explains itself with --help")
         return error.exit_code
     except (typer.Abort, KeyboardInterrupt):
-        errors.print("interrupted; your files and the model are as they were")
+        errors.print(_INTERRUPTED)
         return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output left; there is nobody to tell
@@ -101,4 +102,6 @@ def run(arguments: list[str]) -> int:
         errors.print(f"[bold red]internal error:[/] {escape(type(error).__name__)}: {escape(str(error))}")
         errors.print("[bold]hint:[/] run it again with --debug, and report what it prints")
         return 1
+    if result == INTERRUPTED:  # typer has caught it
+        errors.print(_INTERRUPTED)
     return result if isinstance(result, int) else 0

@@ -131,7 +131,7 @@ def _by_daemon(
             settings=sent_settings(settings),
             client=CLIENT,
         )
-    with called_off(client, request.id), stages() as on_stage:
+    with called_off(client, request), stages() as on_stage:
         return client.complete(request, shown_by(on_stage))
 
 

@@ -13,7 +13,7 @@ import typer
 if TYPE_CHECKING:
     from vicinal_daemon.client import Client, Connection, OnEvent
     from vicinal_daemon.config import Settings
-    from vicinal_daemon.protocol.requests import Scalar
+    from vicinal_daemon.protocol.requests import CompleteRequest, Scalar
     from vicinal_daemon.stages import OnStage
 
 CLIENT: Final = "cli"
@@ -115,8 +115,8 @@ def well_formed() -> Iterator[None]:
 
 
 @contextmanager
-def called_off(client: "Client", identity: str) -> Iterator[None]:
-    """While the daemon works on the completion of this id: if this process is interrupted, so is the daemon."""
+def called_off(client: "Client", request: "CompleteRequest") -> Iterator[None]:
+    """While the daemon works on this completion: if this process is interrupted, so are answer and tuning there."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
@@ -124,9 +124,10 @@ def called_off(client: "Client", identity: str) -> Iterator[None]:
         from vicinal_daemon.protocol.requests import CancelRequest
         from vicinal_indexer.errors import VicinalError
 
+        cancel = CancelRequest(id=request.id, client=request.client, workspace=request.workspace, path=request.path)
         # It is gone, and so is the request; or it will notice that we are.
         with suppress(VicinalError), Client(client.connection, _CANCEL_SECONDS) as other:
-            other.cancel(CancelRequest(id=identity))
+            other.cancel(cancel)
         raise
 
 
