@@ -132,7 +132,7 @@ def _explanation(answer: Answer) -> RenderableType:
 
 
 def _times(answer: Answer) -> str:
-    stages = "  ".join(f"{name} {seconds:.2f} s" for name, seconds in answer.seconds.items())
+    stages = "  ".join(f"{name} {seconds:.2f} s" for name, seconds in answer.seconds.items() if seconds >= 0.005)
     skipped = f"   {answer.skipped_files} files skipped" if answer.skipped_files else ""
     return f"[dim]{stages}   {escape(answer.model)} on {answer.device}{skipped}[/]"
 
