@@ -125,6 +125,7 @@ class ModelPullRequest(Message):
     """`POST /v1/models/pull`: the one request that makes the daemon use the network."""
 
     name: Annotated[str, Field(min_length=1, max_length=400)]
+    again: bool = Field(default=False, description="fetch it anew even if it is here")
 
 
 class CompletionsRequest(Message):
