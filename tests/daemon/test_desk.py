@@ -42,7 +42,7 @@ def text_of(shop: Path) -> str:
 def test_without_a_budget_it_tunes_first_and_the_same_selection_is_cached(shop: Path, stage: Any) -> None:
     async def play(daemon: Daemon) -> None:
         first = await daemon.desk.complete(request(shop))
-        again = await daemon.desk.complete(request(shop))
+        again = await daemon.desk.complete(request(shop, client="another editor"))
         assert (first.adaptation.kind, first.adaptation.steps, first.adaptation.behind) == ("fresh", 3, False)
         assert again.adaptation.kind == "cached"
         assert again.adaptation.nearness == 1.0
@@ -57,8 +57,8 @@ def test_without_a_budget_it_tunes_first_and_the_same_selection_is_cached(shop: 
 
 def test_what_the_guard_dropped_is_not_studied_again(shop: Path, stage: Any) -> None:
     async def play(daemon: Daemon) -> None:
-        for _ in range(2):
-            answer = await daemon.desk.complete(request(shop))
+        for editor in ("one", "another"):
+            answer = await daemon.desk.complete(request(shop, client=editor))
             assert (answer.adaptation.kind, answer.adaptation.steps, answer.adaptation.scale) == ("base", 3, 0.0)
             assert answer.adaptation.guard is not None
         assert "tune" not in answer.seconds
@@ -112,6 +112,21 @@ def test_what_was_typed_ahead_is_answered_from_the_last_answer(shop: Path, stage
         assert not other.typed_ahead
         elsewhere = await daemon.desk.complete(typed(shop, text + said[:2], client="another editor"))
         assert not elsewhere.typed_ahead
+
+    stage.play(play)
+
+
+def test_the_same_request_again_costs_nothing_unless_something_better_is_to_be_had(shop: Path, stage: Any) -> None:
+    async def play(daemon: Daemon) -> None:
+        first = await daemon.desk.complete(request(shop))
+        again = await daemon.desk.complete(request(shop))
+        assert again.typed_ahead
+        assert again.completion.text == first.completion.text
+        (shop / "payment.py").write_text((shop / "payment.py").read_text() + "\n\nTAIL = 1\n")
+        assert not (await daemon.desk.complete(request(shop))).typed_ahead
+        hurried = await daemon.desk.complete(request(shop, settings={"seed": 3}, budget_ms=1))
+        assert hurried.adaptation.behind
+        assert not (await daemon.desk.complete(request(shop, settings={"seed": 3}, budget_ms=1))).typed_ahead
 
     stage.play(play)
 

@@ -86,17 +86,21 @@ class Desk:
             self.last_asked = time.monotonic()
             workspace = await self.workspace(root)
             text = await _text(root / path, request.text)
-            lines = request.lines or workspace.settings.generate.lines
+            settings = _overridden(workspace.settings, request)
+            lines = request.lines or settings.generate.lines
             target = cut(path, text, request.line, request.column, lines, hidden_lines=request.replace_lines)
-            if not request.compare and not request.settings:
-                rest = self._typed.rest(document, target)
-                if rest is not None:
-                    seconds = {"total": round(time.perf_counter() - started, 4)}
-                    return self._said(rest.model_copy(update={"id": ticket.id, "seconds": seconds}))
             if request.wait_for_index:
                 on_stage("index", 0, 0)
                 await ticket.cancellation.first(asyncio.to_thread(workspace.settle, inf, ticket.cancellation.is_set))
-            settings = _overridden(workspace.settings, request)
+            revision = workspace.revision
+            rest = self._typed.rest(document, target, settings, revision)
+            if rest is not None and (rest.base is not None or not request.compare):
+                update = {
+                    "id": ticket.id,
+                    "trigger": request.trigger,
+                    "seconds": {"total": round(time.perf_counter() - started, 4)},
+                }
+                return self._said(rest.model_copy(update=update))
             job = Job(
                 document,
                 request.client,
@@ -111,7 +115,7 @@ class Desk:
             )
             answer = await self._answer(job, ticket, on_stage)
             answer = answer.model_copy(update={"trigger": request.trigger})
-            self._typed.remember(document, target, answer)
+            self._typed.remember(document, target, settings, revision, answer)
             return self._said(answer)
 
     async def write(self, job: Job, identity: str) -> protocol.Answer:
@@ -183,6 +187,10 @@ class Desk:
     async def _answer_in_hand(self, job: Job, ticket: Ticket, watch: Stopwatch, on_stage: OnStage) -> protocol.Answer:
         cancellation = ticket.cancellation
         files = await asyncio.to_thread(self._accelerator.find)
+        if not self._accelerator.is_ready:
+            on_stage("load", 0, 0)
+            with watch.stage("load"):
+                await cancellation.first(self._accelerator.ready())
         on_stage("candidates", 0, 0)
         found = await self._finder.find(job, files, cancellation, watch)
         with watch.stage("plan"):
@@ -269,18 +277,20 @@ class Desk:
         """Take the planned steps, in the study that may go on behind; the adapter that they make."""
         study = self.studies.start(job.document, recipe, Priority.TUNE)
         on_stage("tune", 0, plan.steps)
-        with watch.stage("tune"):
-            for step in range(1, plan.steps + 1):
-                await cancellation.first(study.reach(step))
-                on_stage("tune", step, plan.steps)
-            if plan.steps < study.steps:
-                wear = Wear(f"{recipe.info.key}.{plan.steps}", None)
-                judged = await cancellation.first(study.judge(wear.key))
-                learned = learned_from(study.losses[: plan.steps], judged)
-                study.priority = Priority.SPECULATE
-            else:
-                learned = await cancellation.first(asyncio.shield(study.task))
-                wear = Wear(recipe.info.key, recipe.info.file)
+        try:
+            with watch.stage("tune"):
+                for step in range(1, plan.steps + 1):
+                    await cancellation.first(study.reach(step))
+                    on_stage("tune", step, plan.steps)
+                if plan.steps < study.steps:
+                    wear = Wear(f"{recipe.info.key}.{plan.steps}", None)
+                    judged = await cancellation.first(study.judge(wear.key))
+                    learned = learned_from(study.losses[: plan.steps], judged)
+                else:
+                    learned = await cancellation.first(asyncio.shield(study.task))
+                    wear = Wear(recipe.info.key, recipe.info.file)
+        finally:
+            study.priority = Priority.SPECULATE  # nobody waits for it any more
         return (wear if learned.scale > 0 else None), learned
 
     def _study_behind(self, job: Job, recipe: Recipe) -> None:
