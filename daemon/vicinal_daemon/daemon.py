@@ -40,15 +40,15 @@ class Daemon:
 
     Args:
         settings: those of the user; repositories add their own.
-        address: where it is reached, for `status`.
+        address: tells where it is reached, for `status`.
         load_settings: of a repository.
     """
 
     def __init__(
-        self, settings: Settings, address: str, load_settings: Callable[[Path], Settings] = config.load
+        self, settings: Settings, address: Callable[[], str], load_settings: Callable[[Path], Settings] = config.load
     ) -> None:
         self.settings = settings
-        self.address = address
+        self._address = address
         self.started = time.time()
         self.metrics = Metrics()
         data = settings.index.data_dir
@@ -98,7 +98,7 @@ class Daemon:
             vicinal=__version__,
             pid=os.getpid(),
             started=self.started,
-            address=self.address,
+            address=self._address(),
             memory_bytes=self._process.memory_info().rss,
             model=self.accelerator.state(),
             workspaces=[

@@ -83,7 +83,7 @@ class Stage:
 
         async def run() -> None:
             if self._daemon is None:
-                self._daemon = Daemon(self.load(), "test", self.load)
+                self._daemon = Daemon(self.load(), lambda: "test", self.load)
                 await self._daemon.open()
             await asyncio.wait_for(scene(self._daemon), 120)
 
@@ -138,7 +138,7 @@ def with_daemon(daemon_settings: Callable[..., Settings]) -> Callable[..., None]
     def run(play: Play, **more: object) -> None:
         async def scene() -> None:
             settings = daemon_settings(**more)
-            daemon = Daemon(settings, "test", lambda root: settings)
+            daemon = Daemon(settings, lambda: "test", lambda root: settings)
             await daemon.open()
             try:
                 await asyncio.wait_for(play(daemon), 120)
