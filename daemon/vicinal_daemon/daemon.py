@@ -61,7 +61,7 @@ class Daemon:
             load_settings, open_embedder, data, on_event=self.events.tell, on_changed=self._index_changed
         )
         self.accelerator = Accelerator(self._files, settings, engine_log(settings), self._engine_changed)
-        self.desk = Desk(settings, self.workspaces, self.accelerator, self.store, self._answered)
+        self.desk = Desk(settings, self.workspaces, self.accelerator, self.store, self._answered, self.events.tell)
         self.warm = WarmTrainer(settings, self.workspaces, self.accelerator, self.store, lambda: self.desk.last_asked)
         self._loop = asyncio.get_running_loop()
         self._tasks: list[asyncio.Task[None]] = []

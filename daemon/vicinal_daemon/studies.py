@@ -57,6 +57,7 @@ class Study:
         accelerator: Accelerator,
         store: AdapterStore,
         is_current: Callable[[AdapterInfo], bool],
+        on_step: Callable[["Study"], None],
     ) -> None:
         self.recipe = recipe
         self.priority = priority
@@ -66,6 +67,7 @@ class Study:
         self._accelerator = accelerator
         self._store = store
         self._is_current = is_current
+        self._on_step = on_step
         self._progress = asyncio.Condition()
         self._begun_in = -1
         self.task: asyncio.Task[Learned] = asyncio.ensure_future(self._run())
@@ -83,6 +85,7 @@ class Study:
                 async with self._progress:
                     self.losses.append(stepped.loss)
                     self._progress.notify_all()
+                self._on_step(self)
             if not self.losses:
                 return Learned()
             file = self._store.path_for(recipe.info.key)
@@ -139,6 +142,7 @@ class Studies:
 
     Args:
         on_done: told of each study that is done, with its document.
+        on_step: told of each step that was taken.
         is_current: whether all that an adapter rests on is still in the index; called from a thread.
     """
 
@@ -146,6 +150,7 @@ class Studies:
     store: AdapterStore
     on_done: Callable[[Hashable, Study, Learned], None]
     is_current: Callable[[AdapterInfo], bool]
+    on_step: Callable[[Study], None]
     _by_document: "OrderedDict[Hashable, Study]" = field(default_factory=OrderedDict)
     _learned: "OrderedDict[str, Learned]" = field(default_factory=OrderedDict)
 
@@ -170,7 +175,7 @@ class Studies:
         older = self._by_document.pop(document, None)
         if older is not None:
             older.cancellation.cancel(Withdrawn("the cursor has moved on"))
-        study = Study(recipe, priority, self.accelerator, self.store, self.is_current)
+        study = Study(recipe, priority, self.accelerator, self.store, self.is_current, self.on_step)
         self._by_document[document] = study
         study.task.add_done_callback(lambda task: self._done(document, study, task))
         if len(self._by_document) > MOST_STUDIES:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from vicinal_daemon.daemon import Daemon
 from vicinal_daemon.errors import EngineCrashed, Superseded, Withdrawn
 from vicinal_daemon.protocol import Answer
 from vicinal_daemon.protocol.requests import CompleteRequest, HintRequest
+from vicinal_daemon.protocol.state import Event
 from vicinal_indexer.errors import InputError
 
 LINE = 10
@@ -221,6 +223,28 @@ def test_a_hint_has_the_adapter_ready_before_it_is_asked_for(shop: Path, stage: 
         assert answer.adaptation.kind == "cached"
 
     stage.play(play)
+
+
+def test_a_model_that_nobody_uses_is_unloaded_and_comes_back(shop: Path, stage: Any) -> None:
+    async def play(daemon: Daemon) -> None:
+        first = await daemon.desk.complete(request(shop))
+        with daemon.events.listening() as events:
+            await daemon.accelerator.unload_if_idle(1e-6)
+            assert daemon.accelerator.state().state == "unloaded"
+            assert daemon.accelerator.state().pid is None
+            again = await daemon.desk.complete(request(shop, client="another editor"))
+            states = [event.stage async for event in _until(events, "ready") if event.name == "model"]
+        assert states[-1] == "ready"
+        assert again.completion.text == first.completion.text
+
+    stage.play(play)
+
+
+async def _until(events: AsyncIterator[Event], last: str) -> AsyncIterator[Event]:
+    async for event in events:
+        yield event
+        if event.name == "model" and event.stage == last:
+            return
 
 
 def test_an_engine_that_dies_costs_one_request(shop: Path, stage: Any) -> None:

@@ -323,8 +323,12 @@ async def pull_model(body: ModelPullRequest, request: Request, daemon: TheDaemon
     """Fetch a model. The one request that makes the daemon use the network."""
 
     async def work(on_stage: OnStage) -> Said:
+        def tell(stage: str, done: int, total: int) -> None:
+            on_stage(stage, done, total)
+            daemon.events.tell(Event(name="download", stage=stage, done=done, total=total, detail=body.name))
+
         fetch = pull_again if body.again else pull
-        folder = await asyncio.to_thread(fetch, body.name, daemon.settings.model.cache_dir, on_stage)
+        folder = await asyncio.to_thread(fetch, body.name, daemon.settings.model.cache_dir, tell)
         return Said(said=f"ready: {folder}")
 
     return await answered(request, work, lambda: None)

@@ -25,7 +25,7 @@ from vicinal_daemon.generate.prompt import Offsets
 from vicinal_daemon.models import ModelFiles
 from vicinal_daemon.policy import Plan, Ready, decide
 from vicinal_daemon.protocol.requests import CompleteRequest, HintRequest
-from vicinal_daemon.protocol.state import RecentAnswer
+from vicinal_daemon.protocol.state import Event, RecentAnswer
 from vicinal_daemon.scheduler import Cancellation, Priority, Requests, Ticket, Turnstile
 from vicinal_daemon.stages import OnStage, Stopwatch, silent
 from vicinal_daemon.studies import Recipe, Studies, Study, learned_from
@@ -55,17 +55,19 @@ class Desk:
         accelerator: Accelerator,
         store: AdapterStore,
         on_answer: Callable[[protocol.Answer], None],
+        on_event: Callable[[Event], None],
     ) -> None:
         self._workspaces = workspaces
         self._accelerator = accelerator
         self._store = store
         self._on_answer = on_answer
+        self._on_event = on_event
         self._typed = TypedAhead()
         self._in_hand = Turnstile(IN_HAND)
         self._jobs: OrderedDict[Hashable, Job] = OrderedDict()  # the last of each document
         self.behind: set[asyncio.Task[None]] = set()
         self.requests = Requests(settings.daemon.queue)
-        self.studies = Studies(accelerator, store, self._studied, self._is_current)
+        self.studies = Studies(accelerator, store, self._studied, self._is_current, self._stepped)
         self._finder = Finder(accelerator, store, self.studies)
         self._writer = Writer(accelerator)
         self.recent: deque[RecentAnswer] = deque(maxlen=RECENT_ANSWERS)
@@ -316,6 +318,10 @@ class Desk:
         task = asyncio.ensure_future(read())
         self.behind.add(task)
         task.add_done_callback(self.behind.discard)
+
+    def _stepped(self, study: Study) -> None:
+        root = study.recipe.info.workspace
+        self._on_event(Event(name="tune", workspace=root, stage="tune", done=len(study.losses), total=study.steps))
 
     def _is_current(self, info: AdapterInfo) -> bool:
         workspace = self._workspaces.get(Path(info.workspace))

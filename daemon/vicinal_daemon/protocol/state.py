@@ -177,7 +177,7 @@ class DaemonState(Message):
 class Event(Message):
     """One thing that happened: `/v1/events`, and the progress of a streamed request."""
 
-    name: str = Field(description="stage, index, model, answer, adapter, log")
+    name: str = Field(description="stage, index, tune, download, model, answer, adapter")
     workspace: str = ""
     stage: str = ""
     done: int = 0
