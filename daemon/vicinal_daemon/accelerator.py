@@ -65,7 +65,7 @@ class Accelerator:
 
     def still_knows(self, generation: int) -> bool:
         """Whether the engine process of that generation is there."""
-        return self._supervisor is not None and self._supervisor.state == "ready" and self.generation == generation
+        return self.is_ready and self.generation == generation
 
     def find(self) -> ModelFiles:
         """The model's files.
@@ -170,16 +170,29 @@ class Accelerator:
 
         async def load() -> None:
             async with self._turnstile.turn(Priority.SPECULATE):
-                await (await self._engine()).start()
+                await self.ready()
 
         task = asyncio.ensure_future(load())
         self._units.add(cast("asyncio.Task[Result]", task))
         task.add_done_callback(lambda t: self._finished(cast("asyncio.Task[Result]", t)))
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the model is loaded."""
+        return self._supervisor is not None and self._supervisor.state == "ready"
+
+    async def ready(self) -> None:
+        """Wait until the model is loaded; it is loaded if it is not being.
+
+        Raises:
+            ModelError: it cannot be.
+        """
+        await (await self._engine()).start()
+
     async def unload_if_idle(self, seconds: float) -> None:
         """Give the model's memory back if nothing was asked of it for so long; 0 never does."""
         idle = time.monotonic() - self.last_used
-        if seconds and self._supervisor is not None and self._supervisor.state == "ready" and idle > seconds:
+        if seconds and self._supervisor is not None and self.is_ready and idle > seconds:
             async with self._turnstile.turn(Priority.WRITE):
                 await self._supervisor.unload()
 

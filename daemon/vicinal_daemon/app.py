@@ -23,9 +23,13 @@ MAX_BODY_BYTES = 10_000_000
 def create_app(settings: Settings, place: Place) -> FastAPI:
     """The application. Its lifespan opens everything and closes it again."""
 
+    def address() -> str:
+        serving = place.serving()
+        return serving.address if serving is not None else ""
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        daemon = app.state.daemon = Daemon(settings, str(place.folder))
+        daemon = app.state.daemon = Daemon(settings, address)
         leaving = asyncio.ensure_future(_leave_in_time(app.state.ending, daemon))
         await daemon.open()
         try:

@@ -78,8 +78,9 @@ def complete(
     watch: Stopwatch,
     on_stage: OnStage = silent,
     cancelled: Cancelled = lambda: False,
+    compare: bool = True,
 ) -> protocol.Answer:
-    """Answer one request on an index that is up to date.
+    """Answer one request on an index that is up to date; with `compare` the base model completes too.
 
     Raises:
         VicinalError: the store or the model cannot be used.
@@ -93,10 +94,12 @@ def complete(
     snippets = choice.snippets(settings.prompt.picks)
     prompt = prompt_for(target, snippets, engine, settings)
 
-    on_stage("base", 0, 0)
-    with watch.stage("base"):
-        base_prompt = prompt_for(target, [], engine, settings)
-        base_text, base = write(engine, base_prompt, target, settings, cancelled)
+    base = None
+    if compare:
+        on_stage("base", 0, 0)
+        with watch.stage("base"):
+            base_text, written = write(engine, prompt_for(target, [], engine, settings), target, settings, cancelled)
+        base = _text(base_text, written, watch.seconds["base"])
 
     tuned = Tuned(None, (), {}, (0.0, 0.0))
     steps = min(settings.tune.steps, len(choice.selection.picks))
@@ -125,7 +128,7 @@ def complete(
         line=target.line,
         column=target.column,
         completion=_text(text, generated, watch.seconds["generate"]),
-        base=_text(base_text, base, watch.seconds["base"]),
+        base=base,
         present=target.hidden,
         confidence=confidence_of(choice.selection, shown),
         adaptation=adaptation_of("fresh", strategy, learned),

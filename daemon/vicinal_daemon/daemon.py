@@ -40,15 +40,15 @@ class Daemon:
 
     Args:
         settings: those of the user; repositories add their own.
-        address: where it is reached, for `status`.
+        address: tells where it is reached, for `status`.
         load_settings: of a repository.
     """
 
     def __init__(
-        self, settings: Settings, address: str, load_settings: Callable[[Path], Settings] = config.load
+        self, settings: Settings, address: Callable[[], str], load_settings: Callable[[Path], Settings] = config.load
     ) -> None:
         self.settings = settings
-        self.address = address
+        self._address = address
         self.started = time.time()
         self.metrics = Metrics()
         data = settings.index.data_dir
@@ -61,7 +61,7 @@ class Daemon:
             load_settings, open_embedder, data, on_event=self.events.tell, on_changed=self._index_changed
         )
         self.accelerator = Accelerator(self._files, settings, engine_log(settings), self._engine_changed)
-        self.desk = Desk(settings, self.workspaces, self.accelerator, self.store, self._answered)
+        self.desk = Desk(settings, self.workspaces, self.accelerator, self.store, self._answered, self.events.tell)
         self.warm = WarmTrainer(settings, self.workspaces, self.accelerator, self.store, lambda: self.desk.last_asked)
         self._loop = asyncio.get_running_loop()
         self._tasks: list[asyncio.Task[None]] = []
@@ -98,7 +98,7 @@ class Daemon:
             vicinal=__version__,
             pid=os.getpid(),
             started=self.started,
-            address=self.address,
+            address=self._address(),
             memory_bytes=self._process.memory_info().rss,
             model=self.accelerator.state(),
             workspaces=[

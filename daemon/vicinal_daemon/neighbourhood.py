@@ -4,7 +4,7 @@ Owns the question that is asked of the index, and the selection. It knows no mod
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from vicinal_daemon.config import Settings
@@ -27,11 +27,13 @@ class Choice:
     """What could be learned for a target, and what was chosen.
 
     Attributes:
-        chunks: the candidates; `selection.picks` index into them.
+        chunks: `selection.picks` index into them.
+        candidates: how many there were to choose from.
     """
 
     chunks: tuple[Chunk, ...]
     selection: Selection
+    candidates: int
 
     def picked(self) -> list[Chunk]:
         """The picks in order, repeats included."""
@@ -80,4 +82,8 @@ def choose(chunks: Sequence[Chunk], target: Target, settings: Settings, strategy
         noise=settings.select.noise,
         adaptive_stop=settings.select.alpha,
     )
-    return Choice(tuple(chunks), selection)
+    distinct = selection.distinct()
+    places = {pick: place for place, pick in enumerate(distinct)}
+    # What was not chosen is let go of: a daemon remembers many choices.
+    kept = replace(selection, picks=tuple(places[pick] for pick in selection.picks))
+    return Choice(tuple(chunks[pick] for pick in distinct), kept, len(chunks))

@@ -50,7 +50,15 @@ class Recipe:
 class Study:
     """One tuning. `learned` grows with each step; `task` ends once the adapter is judged and stored."""
 
-    def __init__(self, recipe: Recipe, priority: Priority, accelerator: Accelerator, store: AdapterStore) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        priority: Priority,
+        accelerator: Accelerator,
+        store: AdapterStore,
+        is_current: Callable[[AdapterInfo], bool],
+        on_step: Callable[["Study"], None],
+    ) -> None:
         self.recipe = recipe
         self.priority = priority
         self.losses: list[float] = []
@@ -58,6 +66,8 @@ class Study:
         self.cancellation = Cancellation()
         self._accelerator = accelerator
         self._store = store
+        self._is_current = is_current
+        self._on_step = on_step
         self._progress = asyncio.Condition()
         self._begun_in = -1
         self.task: asyncio.Task[Learned] = asyncio.ensure_future(self._run())
@@ -75,6 +85,7 @@ class Study:
                 async with self._progress:
                     self.losses.append(stepped.loss)
                     self._progress.notify_all()
+                self._on_step(self)
             if not self.losses:
                 return Learned()
             file = self._store.path_for(recipe.info.key)
@@ -82,13 +93,20 @@ class Study:
             judged = await self.judge(recipe.info.key, info)
             learned = learned_from(self.losses, judged)
             if judged.scale > 0:
-                self._store.add(replace(info, scale=judged.scale, bytes=judged.bytes, file=file))
+                await asyncio.to_thread(self._keep, replace(info, scale=judged.scale, bytes=judged.bytes, file=file))
             return learned
         finally:
             async with self._progress:
                 self._progress.notify_all()
             if self._accelerator.still_knows(self._begun_in):
                 await self._accelerator.do(Drop(run), self.priority, Done)
+
+    def _keep(self, info: AdapterInfo) -> None:
+        """Store the adapter, unless the code that it rests on has changed while it was made: nobody would expire it."""
+        if self._is_current(info):
+            self._store.add(info)
+        else:
+            info.file.unlink(missing_ok=True)
 
     async def judge(self, key: str, info: AdapterInfo | None = None) -> Judged:
         """Make an adapter of what was learned so far; it is stored only if `info` says what it is."""
@@ -120,11 +138,19 @@ class Study:
 
 @dataclass
 class Studies:
-    """All studies. What the guard dropped is remembered: it is not studied again for the same selection."""
+    """All studies. What the guard dropped is remembered: it is not studied again for the same selection.
+
+    Args:
+        on_done: told of each study that is done, with its document.
+        on_step: told of each step that was taken.
+        is_current: whether all that an adapter rests on is still in the index; called from a thread.
+    """
 
     accelerator: Accelerator
     store: AdapterStore
     on_done: Callable[[Hashable, Study, Learned], None]
+    is_current: Callable[[AdapterInfo], bool]
+    on_step: Callable[[Study], None]
     _by_document: "OrderedDict[Hashable, Study]" = field(default_factory=OrderedDict)
     _learned: "OrderedDict[str, Learned]" = field(default_factory=OrderedDict)
 
@@ -149,7 +175,7 @@ class Studies:
         older = self._by_document.pop(document, None)
         if older is not None:
             older.cancellation.cancel(Withdrawn("the cursor has moved on"))
-        study = Study(recipe, priority, self.accelerator, self.store)
+        study = Study(recipe, priority, self.accelerator, self.store, self.is_current, self.on_step)
         self._by_document[document] = study
         study.task.add_done_callback(lambda task: self._done(document, study, task))
         if len(self._by_document) > MOST_STUDIES:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vicinal_indexer.errors import InputError
-from vicinal_indexer.files import MAX_FILE_BYTES
 
 _LOCATION = re.compile(r"^(?P<path>.+?):(?P<line>\d+)(?::(?P<column>\d+))?$")
 _REPOSITORY_MARKS = (".git", ".hg", ".svn", ".vicinal.toml")
@@ -74,7 +73,23 @@ def parse_location(text: str) -> Location:
 def find_repository(path: Path) -> Path:
     """The nearest folder above `path` that is a repository's root, else the file's own folder."""
     folder = path.resolve().parent
-    return next((f for f in (folder, *folder.parents) if any((f / m).exists() for m in _REPOSITORY_MARKS)), folder)
+    return next((f for f in (folder, *folder.parents) if is_repository(f)), folder)
+
+
+def is_repository(folder: Path) -> bool:
+    """Whether a folder looks like a repository's root."""
+    return any((folder / mark).exists() for mark in _REPOSITORY_MARKS)
+
+
+def locate_file(root: Path, location: Location) -> str:
+    """The path of a location's file, relative to `root`, with `/`. It need not exist.
+
+    Raises:
+        InputError: it is not inside.
+    """
+    # Like any tool, take the path from the working directory first, then from the repository.
+    path = location.path if location.path.exists() else root / location.path
+    return path_inside(root, path, location.path)
 
 
 def read_target(root: Path, location: Location, lines: int) -> Target:
@@ -83,10 +98,8 @@ def read_target(root: Path, location: Location, lines: int) -> Target:
     Raises:
         InputError: the file is missing, unreadable, outside `root`, not text, or ends before the place.
     """
-    # Like any tool, take the path from the working directory first, then from the repository.
-    path = location.path if location.path.exists() else root / location.path
-    relative = path_inside(root, path, location.path)
-    text = read_document(path, location.path)
+    relative = locate_file(root, location)
+    text = read_document(root / relative, location.path)
     return cut(relative, text, location.line, location.column or 1, lines, hidden_lines=lines)
 
 
@@ -137,6 +150,8 @@ def read_document(path: Path, shown: Path) -> str:
     Raises:
         InputError: it is missing, unreadable, too large or not text.
     """
+    from vicinal_indexer.files import MAX_FILE_BYTES  # late: it takes a while to import, and clients only locate
+
     try:
         if not path.is_file():
             raise InputError(f"{shown} is not a file", hint="check the path; it is taken from here, then from --repo")

@@ -108,7 +108,7 @@ class Follower:
         with self._turned:
             self._asked += 1
             ticket = self._asked
-        self.source.wake()
+            self.source.wake()  # under the lock: whoever sees the ticket finds the source woken
         with self._turned:
             while self._settled < ticket:
                 left = deadline - time.monotonic()
@@ -161,6 +161,11 @@ class Follower:
                     retry_at = time.monotonic() + RETRY_SECONDS
             heard = self._asked
             due |= self.source.take(TICK_SECONDS)
+            with self._turned:
+                asked = self._asked
+            if asked != heard:  # somebody asked meanwhile: what was signalled until now is what they wait for
+                heard = asked
+                due |= self.source.take(0)
 
     def _settle(self, heard: int) -> None:
         with self._turned:

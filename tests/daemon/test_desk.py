@@ -3,8 +3,9 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,9 +13,9 @@ from vicinal_daemon.daemon import Daemon
 from vicinal_daemon.errors import EngineCrashed, Superseded, Withdrawn
 from vicinal_daemon.protocol import Answer
 from vicinal_daemon.protocol.requests import CompleteRequest, HintRequest
+from vicinal_daemon.protocol.state import Event
 from vicinal_indexer.errors import InputError
 
-WithDaemon = Callable[..., None]
 LINE = 10
 
 
@@ -40,10 +41,10 @@ def text_of(shop: Path) -> str:
     return "\n".join((shop / "payment.py").read_text().replace("payment", "voucher").split("\n")[:LINE]) + "\n"
 
 
-def test_without_a_budget_it_tunes_first_and_the_same_selection_is_cached(shop: Path, with_daemon: WithDaemon) -> None:
+def test_without_a_budget_it_tunes_first_and_the_same_selection_is_cached(shop: Path, stage: Any) -> None:
     async def play(daemon: Daemon) -> None:
         first = await daemon.desk.complete(request(shop))
-        again = await daemon.desk.complete(request(shop))
+        again = await daemon.desk.complete(request(shop, client="another editor"))
         assert (first.adaptation.kind, first.adaptation.steps, first.adaptation.behind) == ("fresh", 3, False)
         assert again.adaptation.kind == "cached"
         assert again.adaptation.nearness == 1.0
@@ -53,22 +54,23 @@ def test_without_a_budget_it_tunes_first_and_the_same_selection_is_cached(shop: 
         assert [piece.path for piece in again.evidence] == [piece.path for piece in first.evidence]
         assert again.adaptation.losses == first.adaptation.losses
 
-    with_daemon(play, tune__guard=False)
+    stage.play(play)
 
 
-def test_what_the_guard_dropped_is_not_studied_again(shop: Path, with_daemon: WithDaemon) -> None:
+def test_what_the_guard_dropped_is_not_studied_again(shop: Path, stage: Any) -> None:
     async def play(daemon: Daemon) -> None:
-        for _ in range(2):
-            answer = await daemon.desk.complete(request(shop))
+        for editor in ("one", "another"):
+            answer = await daemon.desk.complete(request(shop, client=editor))
             assert (answer.adaptation.kind, answer.adaptation.steps, answer.adaptation.scale) == ("base", 3, 0.0)
             assert answer.adaptation.guard is not None
         assert "tune" not in answer.seconds
-        assert daemon.store.all() == ()
+        assert daemon.store.paths(str(shop)) == frozenset()
 
-    with_daemon(play)
+    (shop / ".vicinal.toml").write_text("[tune]\nguard = true\n")
+    stage.play(play)
 
 
-def test_a_short_budget_is_answered_with_what_is_there_and_tuned_behind(shop: Path, with_daemon: WithDaemon) -> None:
+def test_a_short_budget_is_answered_with_what_is_there_and_tuned_behind(shop: Path, stage: Any) -> None:
     async def play(daemon: Daemon) -> None:
         at_once = await daemon.desk.complete(request(shop, budget_ms=1))
         assert at_once.adaptation.kind == "base"
@@ -79,10 +81,10 @@ def test_a_short_budget_is_answered_with_what_is_there_and_tuned_behind(shop: Pa
         assert later.adaptation.steps == 3
         assert not later.adaptation.behind
 
-    with_daemon(play, tune__guard=False)
+    stage.play(play)
 
 
-def test_part_of_the_steps_serve_and_the_rest_is_taken_behind(shop: Path, with_daemon: WithDaemon) -> None:
+def test_part_of_the_steps_serve_and_the_rest_is_taken_behind(shop: Path, stage: Any) -> None:
     async def play(daemon: Daemon) -> None:
         await daemon.desk.complete(request(shop, line=12))
         # As if a step took two seconds and everything else nothing: one step fits.
@@ -94,10 +96,11 @@ def test_part_of_the_steps_serve_and_the_rest_is_taken_behind(shop: Path, with_d
         whole = await daemon.desk.complete(request(shop, settings=other))
         assert (whole.adaptation.kind, whole.adaptation.steps) == ("cached", 3)
 
-    with_daemon(play, tune__guard=False, adapters__near=1.0)
+    (shop / ".vicinal.toml").write_text("[adapters]\nnear = 1.0\n")
+    stage.play(play)
 
 
-def test_what_was_typed_ahead_is_answered_from_the_last_answer(shop: Path, with_daemon: WithDaemon) -> None:
+def test_what_was_typed_ahead_is_answered_from_the_last_answer(shop: Path, stage: Any) -> None:
     async def play(daemon: Daemon) -> None:
         text = text_of(shop)
         first = await daemon.desk.complete(typed(shop, text))
@@ -112,10 +115,25 @@ def test_what_was_typed_ahead_is_answered_from_the_last_answer(shop: Path, with_
         elsewhere = await daemon.desk.complete(typed(shop, text + said[:2], client="another editor"))
         assert not elsewhere.typed_ahead
 
-    with_daemon(play)
+    stage.play(play)
 
 
-def test_a_newer_request_for_a_document_takes_the_place_of_the_older(shop: Path, with_daemon: WithDaemon) -> None:
+def test_the_same_request_again_costs_nothing_unless_something_better_is_to_be_had(shop: Path, stage: Any) -> None:
+    async def play(daemon: Daemon) -> None:
+        first = await daemon.desk.complete(request(shop))
+        again = await daemon.desk.complete(request(shop))
+        assert again.typed_ahead
+        assert again.completion.text == first.completion.text
+        (shop / "payment.py").write_text((shop / "payment.py").read_text() + "\n\nTAIL = 1\n")
+        assert not (await daemon.desk.complete(request(shop))).typed_ahead
+        hurried = await daemon.desk.complete(request(shop, settings={"seed": 3}, budget_ms=1))
+        assert hurried.adaptation.behind
+        assert not (await daemon.desk.complete(request(shop, settings={"seed": 3}, budget_ms=1))).typed_ahead
+
+    stage.play(play)
+
+
+def test_a_newer_request_for_a_document_takes_the_place_of_the_older(shop: Path, stage: Any) -> None:
     async def play(daemon: Daemon) -> None:
         await daemon.desk.complete(request(shop))
         older = asyncio.ensure_future(daemon.desk.complete(request(shop, line=11)))
@@ -125,10 +143,10 @@ def test_a_newer_request_for_a_document_takes_the_place_of_the_older(shop: Path,
             await older
         assert newer.line == 12
 
-    with_daemon(play)
+    stage.play(play)
 
 
-def test_the_latest_request_of_each_document_is_always_answered(shop: Path, with_daemon: WithDaemon) -> None:
+def test_the_latest_request_of_each_document_is_always_answered(shop: Path, stage: Any) -> None:
     async def play(daemon: Daemon) -> None:
         async def type_along(client: int) -> list[Answer | BaseException]:
             asked = []
@@ -143,10 +161,11 @@ def test_the_latest_request_of_each_document_is_always_answered(shop: Path, with
             assert all(isinstance(answer, Answer | Superseded) for answer in answers)
         assert len(daemon.desk.requests) == 0
 
-    with_daemon(play, tune__steps=0, generate__max_tokens=2)
+    (shop / ".vicinal.toml").write_text("[tune]\nsteps = 0\n[generate]\nmax_tokens = 2\n")
+    stage.play(play)
 
 
-def test_cancelling_by_document_ends_what_is_done_for_it(shop: Path, with_daemon: WithDaemon) -> None:
+def test_cancelling_by_document_ends_what_is_done_for_it(shop: Path, stage: Any) -> None:
     async def play(daemon: Daemon) -> None:
         await daemon.desk.complete(request(shop))
         with daemon.events.listening():
@@ -158,10 +177,11 @@ def test_cancelling_by_document_ends_what_is_done_for_it(shop: Path, with_daemon
             await going
         assert daemon.desk.studies.tasks() == []
 
-    with_daemon(play, tune__steps=50)
+    (shop / ".vicinal.toml").write_text("[tune]\nsteps = 50\n")
+    stage.play(play)
 
 
-def test_an_adapter_expires_with_the_code_that_it_rests_on(shop: Path, with_daemon: WithDaemon) -> None:
+def test_an_adapter_expires_with_the_code_that_it_rests_on(shop: Path, stage: Any) -> None:
     async def play(daemon: Daemon) -> None:
         first = await daemon.desk.complete(request(shop))
         rests_on = first.evidence[0].path
@@ -169,27 +189,28 @@ def test_an_adapter_expires_with_the_code_that_it_rests_on(shop: Path, with_daem
         file.write_text(file.read_text().replace("total_in_cents", "total_in_euros"))
         workspace = daemon.workspaces.open(shop)
         await asyncio.to_thread(workspace.sync)
-        assert all(rests_on not in {pick.path for pick in info.picks} for info in daemon.store.all())
+        assert rests_on not in daemon.store.paths(str(shop))
         again = await daemon.desk.complete(request(shop))
         assert again.adaptation.kind == "fresh"
 
-    with_daemon(play, tune__guard=False)
+    stage.play(play)
 
 
-def test_adapters_survive_a_restart(shop: Path, with_daemon: WithDaemon) -> None:
+def test_adapters_survive_a_restart(shop: Path, stage: Any) -> None:
     answers: list[Answer] = []
 
     async def play(daemon: Daemon) -> None:
         answers.append(await daemon.desk.complete(request(shop)))
 
-    with_daemon(play, tune__guard=False)
-    with_daemon(play, tune__guard=False)
+    stage.play(play)
+    stage.restart()
+    stage.play(play)
     assert [answer.adaptation.kind for answer in answers] == ["fresh", "cached"]
     assert answers[0].completion.text == answers[1].completion.text
     assert answers[0].completion.mean_log_probability == answers[1].completion.mean_log_probability
 
 
-def test_a_hint_has_the_adapter_ready_before_it_is_asked_for(shop: Path, with_daemon: WithDaemon) -> None:
+def test_a_hint_has_the_adapter_ready_before_it_is_asked_for(shop: Path, stage: Any) -> None:
     async def play(daemon: Daemon) -> None:
         await asyncio.to_thread(daemon.workspaces.open(shop).wait_ready, 60)
         text = text_of(shop)
@@ -201,10 +222,32 @@ def test_a_hint_has_the_adapter_ready_before_it_is_asked_for(shop: Path, with_da
         answer = await daemon.desk.complete(typed(shop, text, budget_ms=1))
         assert answer.adaptation.kind == "cached"
 
-    with_daemon(play, tune__guard=False)
+    stage.play(play)
 
 
-def test_an_engine_that_dies_costs_one_request(shop: Path, with_daemon: WithDaemon) -> None:
+def test_a_model_that_nobody_uses_is_unloaded_and_comes_back(shop: Path, stage: Any) -> None:
+    async def play(daemon: Daemon) -> None:
+        first = await daemon.desk.complete(request(shop))
+        with daemon.events.listening() as events:
+            await daemon.accelerator.unload_if_idle(1e-6)
+            assert daemon.accelerator.state().state == "unloaded"
+            assert daemon.accelerator.state().pid is None
+            again = await daemon.desk.complete(request(shop, client="another editor"))
+            states = [event.stage async for event in _until(events, "ready") if event.name == "model"]
+        assert states[-1] == "ready"
+        assert again.completion.text == first.completion.text
+
+    stage.play(play)
+
+
+async def _until(events: AsyncIterator[Event], last: str) -> AsyncIterator[Event]:
+    async for event in events:
+        yield event
+        if event.name == "model" and event.stage == last:
+            return
+
+
+def test_an_engine_that_dies_costs_one_request(shop: Path, stage: Any) -> None:
     async def play(daemon: Daemon) -> None:
         await daemon.desk.complete(request(shop, settings={"tune.steps": 0}))
         before = daemon.accelerator.state()
@@ -222,33 +265,35 @@ def test_an_engine_that_dies_costs_one_request(shop: Path, with_daemon: WithDaem
         assert answer.adaptation.steps == 3
         after = daemon.accelerator.state()
         assert after.pid != before.pid
-        assert after.restarts == 1
+        assert after.restarts == before.restarts + 1
         assert daemon.workspaces.open(shop).state().state == "ready"
 
-    with_daemon(play, tune__steps=3)
+    (shop / ".vicinal.toml").write_text("[tune]\nsteps = 3\n")
+    stage.play(play)
 
 
-def test_a_repository_that_disappears_is_a_typed_error(shop: Path, with_daemon: WithDaemon) -> None:
+def test_a_repository_that_disappears_is_a_typed_error(shop: Path, stage: Any) -> None:
     async def play(daemon: Daemon) -> None:
         await daemon.desk.complete(request(shop))
         shop.rename(shop.with_name("elsewhere"))
         with pytest.raises(InputError):
             await daemon.desk.complete(request(shop))
 
-    with_daemon(play, tune__steps=0)
+    (shop / ".vicinal.toml").write_text("[tune]\nsteps = 0\n")
+    stage.play(play)
 
 
-def test_a_request_sets_what_a_repository_may_and_nothing_else(shop: Path, with_daemon: WithDaemon) -> None:
+def test_a_request_sets_what_a_repository_may_and_nothing_else(shop: Path, stage: Any) -> None:
     async def play(daemon: Daemon) -> None:
         answer = await daemon.desk.complete(request(shop, settings={"tune.steps": 1}))
         assert answer.adaptation.steps == 1
         with pytest.raises(InputError, match=r"model\.name"):
             await daemon.desk.complete(request(shop, settings={"model.name": "/evil"}))
 
-    with_daemon(play)
+    stage.play(play)
 
 
-def test_what_is_studied_near_by_serves_until_its_own_is_ready(shop: Path, with_daemon: WithDaemon) -> None:
+def test_what_is_studied_near_by_serves_until_its_own_is_ready(shop: Path, stage: Any) -> None:
     async def play(daemon: Daemon) -> None:
         await daemon.desk.complete(request(shop))
         near = await daemon.desk.complete(request(shop, line=11, settings={"tune.steps": 2}, budget_ms=1))
@@ -256,4 +301,5 @@ def test_what_is_studied_near_by_serves_until_its_own_is_ready(shop: Path, with_
         assert 0.3 <= near.adaptation.nearness < 1.0
         assert near.adaptation.behind
 
-    with_daemon(play, tune__guard=False, adapters__near=0.3)
+    (shop / ".vicinal.toml").write_text("[adapters]\nnear = 0.3\n")
+    stage.play(play)

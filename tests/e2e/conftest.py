@@ -1,7 +1,9 @@
 """A small repository with one thing worth knowing, and a model to complete it with."""
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -22,10 +24,8 @@ NAMES = ("payment", "refund", "shipment", "return", "invoice", "discount")
 SECRET_NAME = "secret_of_line_eleven"
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Path:
+def write_shop(root: Path) -> Path:
     """A git repository of handlers that are written alike; the last one is only begun."""
-    root = tmp_path / "shop"
     package = root / "shop"
     package.mkdir(parents=True)
     (package / "base.py").write_text(
@@ -44,8 +44,23 @@ def shop(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Vicinal's data folder, away from the user's; and settings from nowhere else."""
-    monkeypatch.setenv("VICINAL_INDEX_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    return tmp_path / "data"
+def shop(tmp_path: Path) -> Path:
+    """A repository of the test's own."""
+    return write_shop(tmp_path / "shop")
+
+
+@pytest.fixture(scope="module")
+def shared_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for all tests of a module, which leave it as it is."""
+    return write_shop(tmp_path_factory.mktemp("shared") / "shop")
+
+
+@pytest.fixture
+def homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Vicinal's data folder, away from the user's; settings from nowhere else; and a place where no daemon runs."""
+    with TemporaryDirectory(prefix="vcl") as folder:  # short: a socket's path has a limit
+        monkeypatch.setenv("VICINAL_DAEMON_FOLDER", f"{folder}/run")
+        monkeypatch.setenv("VICINAL_DAEMON_LOG_DIR", f"{folder}/logs")
+        monkeypatch.setenv("VICINAL_INDEX_DATA_DIR", str(tmp_path / "data"))
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+        yield tmp_path / "data"

@@ -186,6 +186,39 @@ def test_where_nothing_can_be_watched_a_scan_has_to_do(root: Path, tmp_path: Pat
             thread.join(SECONDS)
 
 
+class Patient(Unwatched):
+    """A source that says nothing by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asleep = threading.Event()
+
+    def take(self, timeout: float) -> frozenset[str]:
+        if timeout:
+            self.asleep.set()
+        taken = super().take(SECONDS if timeout else 0)
+        self.asleep.clear()
+        return taken
+
+
+def test_who_asks_a_waiting_follower_is_answered_in_that_turn(root: Path, tmp_path: Path) -> None:
+    log, stop, source = Log(), threading.Event(), Patient()
+    with RepositoryIndex.open(root, tmp_path / "data") as index, index.holding():
+        follower = Follower(index, source, log.synced, log.failed, lambda: False, stop.is_set)
+        thread = threading.Thread(target=follower.run)
+        thread.start()
+        try:
+            for name in ("first", "second"):
+                assert source.asleep.wait(SECONDS)
+                (root / "pkg" / "m0.py").write_text(f"def {name}_time():\n    return 1\n")
+                assert follower.settle(SECONDS / 2)
+                assert finds(index, f"{name}_time") == ["pkg/m0.py"]
+        finally:
+            stop.set()
+            source.wake()
+            thread.join(SECONDS)
+
+
 def test_pausing_loses_nothing(root: Path, tmp_path: Path) -> None:
     with RepositoryIndex.open(root, tmp_path / "data") as owner, following(owner) as log:
         log.paused.set()

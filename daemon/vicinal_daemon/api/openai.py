@@ -69,10 +69,7 @@ async def _whole(body: CompletionsRequest, daemon: Daemon, identity: str) -> Ans
 
 async def _job(body: CompletionsRequest, daemon: Daemon) -> Job:
     """The prompt as a document with the cursor at its end."""
-    prompts = [body.prompt] if isinstance(body.prompt, str) else body.prompt
-    if len(prompts) != 1:
-        raise InputError("one prompt is completed at a time", hint="send a single prompt")
-    (prompt,) = prompts
+    prompt = _prompt(body)
     path = UNKNOWN_PATH
     document: Hashable = uuid.uuid4().hex  # without a path nothing supersedes anything
     workspace: Workspace | None
@@ -99,6 +96,13 @@ async def _job(body: CompletionsRequest, daemon: Daemon) -> Job:
         # Where in its file the prompt stands is not known: nothing of the file is studied.
         excluded=(Region(path, 1, sys.maxsize),),
     )
+
+
+def _prompt(body: CompletionsRequest) -> str:
+    prompts = [body.prompt] if isinstance(body.prompt, str) else body.prompt
+    if len(prompts) != 1:
+        raise InputError("one prompt is completed at a time", hint="send a single prompt")
+    return prompts[0]
 
 
 async def _streamed(body: CompletionsRequest, daemon: Daemon, job: Job, identity: str) -> AsyncIterator[bytes]:
@@ -145,7 +149,8 @@ def _said(
         "choices": [{"text": text, "index": 0, "logprobs": None, "finish_reason": reason}],
     }
     if answer is not None:
+        read = len(daemon.desk.offsets(daemon.accelerator.find())(_prompt(body)))
         written = answer.completion.tokens
-        said["usage"] = {"prompt_tokens": 0, "completion_tokens": written, "total_tokens": written}
+        said["usage"] = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
         said["vicinal"] = answer.model_dump(include={"repository", "path", "confidence", "adaptation", "evidence"})
     return said

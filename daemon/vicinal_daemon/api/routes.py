@@ -4,16 +4,19 @@ Owns paths and methods. Decides nothing.
 """
 
 import asyncio
+import os
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
 from math import inf
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi import Path as PathParameter
 from fastapi.responses import Response, StreamingResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from vicinal_daemon.answer import MAX_TOKENS, messages, read_answer
 from vicinal_daemon.api.streams import EVENT_STREAM, answered, sent
@@ -21,7 +24,7 @@ from vicinal_daemon.daemon import Daemon
 from vicinal_daemon.desk import locate
 from vicinal_daemon.errors import Withdrawn
 from vicinal_daemon.metrics import CONTENT_TYPE
-from vicinal_daemon.models import KNOWN, list_models, pull
+from vicinal_daemon.models import KNOWN, list_models, pull, pull_again
 from vicinal_daemon.protocol import Answer, Findings
 from vicinal_daemon.protocol.requests import (
     CancelRequest,
@@ -36,7 +39,7 @@ from vicinal_daemon.protocol.requests import (
     QueryRequest,
     WorkspaceRequest,
 )
-from vicinal_daemon.protocol.state import AdaptersState, DaemonState, Event, WorkspaceState
+from vicinal_daemon.protocol.state import AdaptersState, DaemonState, Event, IndexedState, WorkspaceState
 from vicinal_daemon.query import query as run_query
 from vicinal_daemon.scheduler import Cancellation, Priority
 from vicinal_daemon.stages import OnStage, Stopwatch
@@ -44,10 +47,12 @@ from vicinal_daemon.uncertainty.feedback import Outcome
 from vicinal_daemon.worker.messages import Chat, Written
 from vicinal_indexer.errors import InputError
 from vicinal_indexer.languages import MAPPED
-from vicinal_indexer.types import Filter
+from vicinal_indexer.types import Filter, IndexStatus, SyncReport
 
 router = APIRouter()
 OPEN_SECONDS = 60.0
+INDEX_STAGES = ("wait", "scan", "index", "optimize")
+Json = dict[str, Any]
 
 
 def _daemon(request: Request) -> Daemon:
@@ -114,9 +119,37 @@ async def status(daemon: TheDaemon) -> DaemonState:
 async def complete(body: CompleteRequest, request: Request, daemon: TheDaemon) -> Response:
     """Complete at a cursor. With `Accept: text/event-stream` progress comes first."""
     body = body if body.id else body.model_copy(update={"id": uuid.uuid4().hex})
-    return await answered(
-        request, lambda on_stage: daemon.desk.complete(body, on_stage), lambda: daemon.desk.cancel(body.id, None)
-    )
+
+    async def work(on_stage: OnStage) -> Answer:
+        if not body.wait_for_index:
+            return await daemon.desk.complete(body, on_stage)
+        async with _indexing_told(daemon, locate(body)[0], on_stage) as tell:
+            return await daemon.desk.complete(body, tell)
+
+    return await answered(request, work, lambda: daemon.desk.cancel(body.id, None))
+
+
+@asynccontextmanager
+async def _indexing_told(daemon: Daemon, root: Path, on_stage: OnStage) -> AsyncIterator[OnStage]:
+    """While the index of a repository is waited for, its progress is told too: until another stage begins."""
+    workspace, waiting = os.path.realpath(root), True  # a folder that cannot be resolved is refused later
+
+    def tell(stage: str, done: int, total: int) -> None:
+        nonlocal waiting
+        waiting = stage == "index"
+        on_stage(stage, done, total)
+
+    async def follow(events: AsyncIterator[Event]) -> None:
+        async for event in events:
+            if waiting and event.name == "index" and event.stage in INDEX_STAGES and event.workspace == workspace:
+                on_stage(event.stage, event.done, event.total)
+
+    with daemon.events.listening() as events:
+        told = asyncio.ensure_future(follow(events))
+        try:
+            yield tell
+        finally:
+            told.cancel()
 
 
 @router.post("/v1/hint")
@@ -141,11 +174,12 @@ async def cancel(body: CancelRequest, daemon: TheDaemon) -> Count:
 async def query(body: QueryRequest, request: Request, daemon: TheDaemon) -> Response:
     """Find the code that tells most about a question."""
     cancellation = Cancellation()
-    return await answered(
-        request,
-        lambda on_stage: _query(body, daemon, cancellation, on_stage),
-        lambda: cancellation.cancel(Withdrawn("the request was cancelled")),
-    )
+
+    async def work(on_stage: OnStage) -> Findings:
+        async with _indexing_told(daemon, Path(body.workspace), on_stage) as tell:
+            return await _query(body, daemon, cancellation, tell)
+
+    return await answered(request, work, lambda: cancellation.cancel(Withdrawn("the request was cancelled")))
 
 
 async def _query(body: QueryRequest, daemon: Daemon, cancellation: Cancellation, on_stage: OnStage) -> Findings:
@@ -224,32 +258,32 @@ async def remove_workspace(root: FolderPath, daemon: TheDaemon) -> Count:
     return Count(count=int(await asyncio.to_thread(daemon.workspaces.remove, Path(root))))
 
 
-@router.post("/v1/index", response_model=WorkspaceState)
+@router.post("/v1/index", response_model=IndexedState)
 async def index(body: IndexRequest, request: Request, daemon: TheDaemon) -> Response:
     """Bring an index up to date (`sync`), build it anew (`rebuild`), or wait until it is (`wait`)."""
     cancellation = Cancellation()
 
-    async def work(on_stage: OnStage) -> WorkspaceState:
+    async def work(on_stage: OnStage) -> IndexedState:
         workspace = await daemon.desk.workspace(Path(body.root))
-
-        async def follow() -> None:
-            with daemon.events.listening() as events:
-                async for event in events:
-                    if event.name == "index" and event.workspace == str(workspace.root):
-                        on_stage(event.stage, event.done, event.total)
-
-        told = asyncio.ensure_future(follow())
-        try:
+        async with _indexing_told(daemon, workspace.root, on_stage):
             if body.action == "wait":
                 await cancellation.first(asyncio.to_thread(workspace.settle, inf, cancellation.is_set))
-            else:
-                do = workspace.sync if body.action == "sync" else workspace.rebuild
-                await cancellation.first(asyncio.to_thread(do, cancellation.is_set))
-        finally:
-            told.cancel()
-        return workspace.state()
+                return IndexedState(**workspace.state().model_dump())
+            do = workspace.sync if body.action == "sync" else workspace.rebuild
+            report = await cancellation.first(asyncio.to_thread(do, cancellation.is_set))
+            opened = await cancellation.first(asyncio.to_thread(workspace.index, OPEN_SECONDS, cancellation.is_set))
+            found = await cancellation.first(asyncio.to_thread(opened.status))
+        return IndexedState.model_validate(
+            {**workspace.state().model_dump(), "sync": _plain(report), "holdings": _plain(found)}
+        )
 
     return await answered(request, work, lambda: cancellation.cancel(Withdrawn("the request was cancelled")))
+
+
+def _plain(value: SyncReport | IndexStatus) -> Json:
+    """As messages have it: text for paths."""
+    plain: Json = TypeAdapter(dict[str, Any]).dump_python(asdict(value), mode="json")
+    return plain
 
 
 @router.get("/v1/adapters")
@@ -289,7 +323,12 @@ async def pull_model(body: ModelPullRequest, request: Request, daemon: TheDaemon
     """Fetch a model. The one request that makes the daemon use the network."""
 
     async def work(on_stage: OnStage) -> Said:
-        folder = await asyncio.to_thread(pull, body.name, daemon.settings.model.cache_dir, on_stage)
+        def tell(stage: str, done: int, total: int) -> None:
+            on_stage(stage, done, total)
+            daemon.events.tell(Event(name="download", stage=stage, done=done, total=total, detail=body.name))
+
+        fetch = pull_again if body.again else pull
+        folder = await asyncio.to_thread(fetch, body.name, daemon.settings.model.cache_dir, tell)
         return Said(said=f"ready: {folder}")
 
     return await answered(request, work, lambda: None)

@@ -7,19 +7,33 @@ stay inside the commands, so that `vicinal --help` is instant.
 import logging
 import signal
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from typer.exceptions import TyperException
 
-from vicinal_daemon.cli import complete, config, daemon, demo, doctor, index, models, query
+from vicinal_daemon.cli import (
+    adapters,
+    complete,
+    config,
+    daemon,
+    demo,
+    doctor,
+    index,
+    models,
+    query,
+    status,
+    workspaces,
+)
 from vicinal_indexer import __version__
 from vicinal_indexer.errors import VicinalError
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 INTERRUPTED = 130
 TERMINATED = 143
+_INTERRUPTED = "interrupted; your files and the model are as they were"
 
 app = typer.Typer(
     name="vicinal",
@@ -28,10 +42,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Complete code with a small local model that first studies the neighbourhood of your cursor.",
-    epilog="Exit codes: 0 done, 1 failed, 2 the request cannot be right, 3 the index, 4 the model, 130 interrupted, "
-    "143 terminated.",
+    epilog="Exit codes: 0 done, 1 failed, 2 the request cannot be right, 3 the index, 4 the model, 5 the daemon, "
+    "6 dropped for a newer request, 130 interrupted, 143 terminated.",
 )
-for module in (complete, query, index, demo, daemon, models, config, doctor):
+for module in (complete, query, index, status, demo, daemon, workspaces, adapters, models, config, doctor):
     module.register(app)
 
 
@@ -63,22 +77,18 @@ def run(arguments: list[str]) -> int:
     debug = "--debug" in arguments
     # `--debug` is an option of all commands; users write it wherever they are.
     arguments = (["--debug"] if debug else []) + [a for a in arguments if a != "--debug"]
-    errors = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         result = app(arguments, standalone_mode=False)
     except VicinalError as error:
         if debug:
-            errors.print_exception()
-        errors.print(f"[bold red]error:[/] {escape(error.message)}")
-        if error.hint:
-            errors.print(f"[bold]hint:[/] {escape(error.hint)}")
+            _errors().print_exception()
+        _complain(error.message, error.hint)
         return error.exit_code
     except TyperException as error:
-        errors.print(f"[bold red]error:[/] {escape(error.format_message())}")
-        errors.print("[bold]hint:[/] every command explains itself with --help")
+        _complain(error.format_message(), "every command explains itself with --help")
         return error.exit_code
     except (typer.Abort, KeyboardInterrupt):
-        errors.print("interrupted; your files and the model are as they were")
+        _errors().print(_INTERRUPTED)
         return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output left; there is nobody to tell
@@ -86,7 +96,24 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         if debug:
             raise
-        errors.print(f"[bold red]internal error:[/] {escape(type(error).__name__)}: {escape(str(error))}")
-        errors.print("[bold]hint:[/] run it again with --debug, and report what it prints")
+        said = f"{type(error).__name__}: {error}"
+        _complain(said, "run it again with --debug, and report what it prints", kind="internal error")
         return 1
+    if result == INTERRUPTED:  # typer has caught it
+        _errors().print(_INTERRUPTED)
     return result if isinstance(result, int) else 0
+
+
+def _errors() -> "Console":
+    from rich.console import Console  # late: most commands end well
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def _complain(message: str, hint: str, kind: str = "error") -> None:
+    from rich.markup import escape
+
+    console = _errors()
+    console.print(f"[bold red]{kind}:[/] {escape(message)}")
+    if hint:
+        console.print(f"[bold]hint:[/] {escape(hint)}")

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from vicinal_daemon.client import Connection
     from vicinal_daemon.config import Settings
     from vicinal_daemon.lifecycle.units import Unit
-    from vicinal_daemon.protocol.state import DaemonState
 
 _EXAMPLES = """
 **Examples**
@@ -116,7 +115,11 @@ def status(as_json: AsJson = False) -> int:
     if as_json:
         typer.echo(json.dumps({"running": True, **state.model_dump(mode="json")}, indent=2))
         return 0
-    _show_state(state)
+    from rich.console import Console
+
+    from vicinal_daemon.cli.state import view
+
+    Console(highlight=False).print(view(state, time.time()))
     _show_other_settings(connection, settings)
     return 0
 
@@ -223,45 +226,6 @@ def _show_running(connection: "Connection", what: str, settings: "Settings", *, 
 def _show_other_settings(connection: "Connection", settings: "Settings") -> None:
     if not connection.suits(settings):
         typer.echo("it began with other settings than there are now; vicinal daemon restart takes them in", err=True)
-
-
-def _show_state(state: "DaemonState") -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False, soft_wrap=True, markup=False)
-    model = state.model
-    console.print(
-        f"running {_spoken(time.time() - state.started)}: process {state.pid} at {state.address}, "
-        f"Vicinal {state.vicinal}, {_mb(state.memory_bytes)}"
-    )
-    where = f" on {model.device}" if model.device else ""
-    memory = f", {_mb(model.memory_bytes)}" if model.memory_bytes else ""
-    console.print(f"model {model.name}: {model.state}{where} ({model.engine}{memory})")
-    if model.problem:
-        console.print(f"  {model.problem.message}; {model.problem.hint}", style="yellow")
-    for workspace in state.workspaces:
-        doing = f" {workspace.done:,} of {workspace.total:,}" if workspace.state == "indexing" else ""
-        console.print(
-            f"{workspace.root}: {workspace.state}{doing}, {workspace.files:,} files, {workspace.chunks:,} chunks"
-        )
-        if workspace.problem:
-            console.print(f"  {workspace.problem.message}; {workspace.problem.hint}", style="yellow")
-    if not state.workspaces:
-        console.print("no repository is open; the first request opens one")
-    waiting = ", ".join(f"{count} {name}" for name, count in state.queue.waiting.items() if count) or "nothing"
-    console.print(f"queue: {waiting} waits" + (f"; at work: {state.queue.running}" if state.queue.running else ""))
-    console.print(f"adapters: {state.adapters:,}, {_mb(state.adapter_bytes)}")
-
-
-def _spoken(seconds: float) -> str:
-    minutes, hours = int(seconds // 60), int(seconds // 3600)
-    if hours >= 48:
-        return f"for {hours // 24} days"
-    return f"for {hours} h {minutes % 60} min" if hours else f"for {minutes} min"
-
-
-def _mb(count: int) -> str:
-    return f"{count / 1e6:,.0f} MB"
 
 
 def _changed(path: Path) -> float:

@@ -1,17 +1,20 @@
 """What the commands that need an index have in common: settings, the embedder, the repository.
 
-Owns how these are found from what the user said. Imports no torch: the commands that run no model start fast.
+Owns how these are found from what the user said. Nothing heavy is imported before an index is opened: with a
+daemon none is.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vicinal_daemon import config
 from vicinal_daemon.config import Settings
-from vicinal_daemon.embedder import open_embedder
 from vicinal_daemon.stages import OnStage
 from vicinal_daemon.target import find_repository
-from vicinal_indexer.index import OnProgress, RepositoryIndex
+
+if TYPE_CHECKING:
+    from vicinal_indexer.index import OnProgress, RepositoryIndex
 
 
 def load_settings(repository: Path | None, flags: Mapping[str, object]) -> Settings:
@@ -19,12 +22,15 @@ def load_settings(repository: Path | None, flags: Mapping[str, object]) -> Setti
     return config.load(repository, flags)
 
 
-def open_index(root: Path, settings: Settings) -> RepositoryIndex:
+def open_index(root: Path, settings: Settings) -> "RepositoryIndex":
     """The repository's index, not yet brought up to date."""
+    from vicinal_daemon.embedder import open_embedder
+    from vicinal_indexer.index import RepositoryIndex
+
     return RepositoryIndex.open(root, settings.index.data_dir, open_embedder(settings))
 
 
-def shown_by(on_stage: OnStage) -> OnProgress:
+def shown_by(on_stage: OnStage) -> "OnProgress":
     """The indexer's progress, drawn by `on_stage`."""
     return lambda progress: on_stage(progress.stage, progress.done, progress.total)
 

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from vicinal_daemon.cli.remote import UseDaemon
+
 _EXAMPLES = """
 **Examples**
 
@@ -78,16 +80,30 @@ def list_(as_json: AsJson = False) -> None:
 def pull(
     name: Annotated[str | None, typer.Argument(help="A known name or a hub id; default: the model in use.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Fetch it anew even if it is here.")] = False,
+    use_daemon: UseDaemon = None,
 ) -> None:
     """Fetch a model, check it, unpack it. The only command that uses the network."""
     from vicinal_daemon.cli.indexes import load_settings
     from vicinal_daemon.cli.progress import stages
+    from vicinal_daemon.cli.remote import mode_of, reach, shown_by, well_formed
+
+    settings = load_settings(None, {})
+    wanted = name or settings.model.name
+    daemon = reach(settings, mode_of(use_daemon))
+    if daemon is not None:
+        from vicinal_daemon.protocol.requests import ModelPullRequest
+
+        with well_formed():
+            request = ModelPullRequest(name=wanted, again=force)
+        with daemon, stages() as on_stage:
+            said = daemon.pull(request, shown_by(on_stage))["said"]
+        typer.echo(said)
+        return
     from vicinal_daemon.models import pull as fetch
     from vicinal_daemon.models import pull_again
 
-    settings = load_settings(None, {})
     with stages() as on_stage:
-        folder = (pull_again if force else fetch)(name or settings.model.name, settings.model.cache_dir, on_stage)
+        folder = (pull_again if force else fetch)(wanted, settings.model.cache_dir, on_stage)
     typer.echo(f"ready: {folder}")
 
 

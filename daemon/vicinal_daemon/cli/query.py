@@ -4,14 +4,19 @@ Owns the command's arguments and how findings look on a terminal.
 """
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
+from vicinal_daemon.cli.remote import UseDaemon
+
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from vicinal_daemon.client import Client
+    from vicinal_daemon.config import Settings
     from vicinal_daemon.protocol import Finding, Findings, WrittenAnswer
 
 _EXAMPLES = """
@@ -46,18 +51,23 @@ def query(
     model: Annotated[
         str | None, typer.Option(help="Writes the answer: a name, a hub id, a folder or GGUF file.")
     ] = None,
-    fresh: Annotated[bool, typer.Option("--sync/--no-sync", help="Take in changed files first.")] = True,
+    fresh: Annotated[
+        bool | None,
+        typer.Option(
+            "--sync/--no-sync",
+            help="Look at all files first; or ask the index as it is. Default: look; a daemon, which keeps it fresh, "
+            "only takes in what has changed.",
+            show_default=False,
+        ),
+    ] = None,
+    use_daemon: UseDaemon = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print docs/findings.schema.json's shape.")] = False,
 ) -> None:
     """Find the code that tells most about a question, without saying the same thing twice."""
-    from vicinal_daemon.cli.indexes import load_settings, open_index, repository_or_here, shown_by
-    from vicinal_daemon.cli.progress import stages
-    from vicinal_daemon.models import resolve
-    from vicinal_daemon.query import query as run
-    from vicinal_daemon.stages import Stopwatch
+    from vicinal_daemon.cli.indexes import load_settings, repository_or_here
+    from vicinal_daemon.cli.remote import mode_of, reach
     from vicinal_indexer.errors import InputError
     from vicinal_indexer.languages import MAPPED
-    from vicinal_indexer.types import Filter
 
     text = sys.stdin.read() if text == "-" else text
     if not text.strip():
@@ -69,21 +79,80 @@ def query(
         raise InputError(f"no file is ever {', '.join(unknown)}", hint=f"known: {', '.join(sorted(MAPPED))}")
     root = repository_or_here(repo)
     settings = load_settings(root, {"model.name": model})
-    files = resolve(settings.model.name, settings.model.cache_dir) if answer else None  # fail before the work
+    asked = _Asked(text, count, cast(_Strategy, strategy), tuple(languages or ()), tuple(paths or ()), answer)
+    daemon = reach(settings, mode_of(use_daemon))
+    if daemon is None:
+        findings = _here(root, settings, asked, sync=fresh is not False)
+    else:
+        with daemon:
+            findings = _by_daemon(daemon, root, asked, fresh)
+    if as_json:
+        typer.echo(findings.model_dump_json(indent=2))
+    else:
+        _show(findings)
+
+
+_Strategy = Literal["sift", "nn"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    text: str
+    count: int
+    strategy: _Strategy
+    languages: tuple[str, ...]
+    paths: tuple[str, ...]
+    answer: bool
+
+
+def _by_daemon(client: "Client", root: Path, asked: _Asked, fresh: bool | None) -> "Findings":
+    from vicinal_daemon.cli.progress import stages
+    from vicinal_daemon.cli.remote import CLIENT, shown_by, well_formed
+    from vicinal_daemon.protocol.requests import IndexRequest, QueryRequest
+
+    workspace = str(root.resolve())
+    with well_formed():
+        request = QueryRequest(
+            workspace=workspace,
+            text=asked.text,
+            count=asked.count,
+            strategy=asked.strategy,
+            languages=list(asked.languages),
+            paths=list(asked.paths),
+            answer=asked.answer,
+            wait_for_index=fresh is None,
+            client=CLIENT,
+        )
+    with stages() as on_stage:
+        if fresh:
+            client.index(IndexRequest(root=workspace), shown_by(on_stage))
+        return client.query(request, shown_by(on_stage))
+
+
+def _here(root: Path, settings: "Settings", asked: _Asked, *, sync: bool) -> "Findings":
+    from vicinal_daemon.cli.indexes import open_index, shown_by
+    from vicinal_daemon.cli.progress import stages
+    from vicinal_daemon.models import resolve
+    from vicinal_daemon.query import query as run
+    from vicinal_daemon.stages import Stopwatch
+    from vicinal_indexer.types import Filter
+
+    model = settings.model
+    files = resolve(model.name, model.cache_dir) if asked.answer else None  # fail before the work
     watch = Stopwatch()
     with stages() as on_stage, open_index(root, settings) as index:
-        if fresh:
+        if sync:
             with watch.stage("index"):
                 index.sync(shown_by(on_stage))
         on_stage("candidates", 0, 0)
         with watch.stage("query"):
             findings = run(
-                text,
+                asked.text,
                 index,
                 settings,
-                count=count,
-                strategy=cast(Literal["sift", "nn"], strategy),
-                wanted=Filter(tuple(languages or ()), tuple(paths or ())),
+                count=asked.count,
+                strategy=asked.strategy,
+                wanted=Filter(asked.languages, asked.paths),
             )
         if files is not None and findings.findings:
             from vicinal_daemon.answer import write_answer
@@ -96,11 +165,7 @@ def query(
             with watch.stage("answer"):
                 findings = findings.model_copy(update={"answer": write_answer(findings, engine)})
     seconds = {name: round(value, 4) for name, value in watch.seconds.items()}
-    findings = findings.model_copy(update={"seconds": seconds})
-    if as_json:
-        typer.echo(findings.model_dump_json(indent=2))
-    else:
-        _show(findings)
+    return findings.model_copy(update={"seconds": seconds})
 
 
 def _show(findings: "Findings") -> None:

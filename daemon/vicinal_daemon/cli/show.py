@@ -5,6 +5,7 @@ Owns layout and colour. It is given an `Answer` and knows nothing else.
 
 from collections.abc import Sequence
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
@@ -12,8 +13,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from vicinal_daemon.evaluate.trial import Trial
 from vicinal_daemon.protocol import Answer
+
+if TYPE_CHECKING:
+    from vicinal_daemon.evaluate.trial import Trial
 
 _BARS = "▁▂▃▄▅▆▇█"
 
@@ -23,6 +26,7 @@ def show_answer(answer: Answer, *, explain: bool) -> None:
     console = Console(highlight=False)
     console.print(f"[bold]{escape(answer.path)}:{answer.line}:{answer.column}[/]  [dim]{escape(answer.repository)}[/]")
     console.print(_side_by_side(answer))
+    console.print(_adaptation(answer))
     console.print(_confidence(answer))
     console.print(_evidence(answer))
     if explain:
@@ -57,6 +61,34 @@ def _confidence(answer: Answer) -> str:
         f"sigma {c.sigma_0:.2f} -> {c.sigma_n:.2f}, irreducible {c.sigma_inf:.2f}   "
         f"tokens {c.token_probability:.2f}, least {c.least_probability:.2f}"
     )
+
+
+def _adaptation(answer: Answer) -> Text:
+    a = answer.adaptation
+    line = Text(a.kind, "bold" if a.kind != "base" else "bold dim")
+    line.append(": " + _kind_in_words(answer))
+    if answer.typed_ahead:
+        line.append("; typed ahead, the rest of the last answer")
+    if a.behind:
+        line.append("; tuning goes on behind, for the next answer", "cyan")
+    return line
+
+
+def _kind_in_words(answer: Answer) -> str:
+    a = answer.adaptation
+    steps = f"{a.steps} step" + ("" if a.steps == 1 else "s")
+    if a.scale == 0 and a.steps:
+        return f"the guard dropped what {steps} had taught"
+    match a.kind:
+        case "fresh":
+            return f"tuned for this request, {steps}" if a.steps else "nothing was tuned"
+        case "cached":
+            near = "this selection" if a.nearness == 1 else f"a selection near to this one ({a.nearness:.0%} shared)"
+            return f"tuned before, {steps} on {near}"
+        case "warm":
+            return f"the repository's own adapter, {steps}"
+        case "base":
+            return "no adapter"
 
 
 def _evidence(answer: Answer) -> RenderableType:
@@ -100,12 +132,12 @@ def _explanation(answer: Answer) -> RenderableType:
 
 
 def _times(answer: Answer) -> str:
-    stages = "  ".join(f"{name} {seconds:.2f} s" for name, seconds in answer.seconds.items())
+    stages = "  ".join(f"{name} {seconds:.2f} s" for name, seconds in answer.seconds.items() if seconds >= 0.005)
     skipped = f"   {answer.skipped_files} files skipped" if answer.skipped_files else ""
     return f"[dim]{stages}   {escape(answer.model)} on {answer.device}{skipped}[/]"
 
 
-def show_trial(console: Console, trial: Trial, number: int, total: int) -> None:
+def show_trial(console: Console, trial: "Trial", number: int, total: int) -> None:
     """Print one hidden line, what stood before it and what the two models made of it."""
     console.print(f"\n[bold]{number}/{total}  {escape(trial.path)}:{trial.line}[/]")
     console.print(Text(trial.before, style="dim"))
@@ -120,7 +152,7 @@ def show_trial(console: Console, trial: Trial, number: int, total: int) -> None:
     )
 
 
-def show_trials(console: Console, trials: Sequence[Trial], root: str) -> None:
+def show_trials(console: Console, trials: "Sequence[Trial]", root: str) -> None:
     """Print the sum over all places."""
     before, after = fmean(t.base_bits for t in trials), fmean(t.tuned_bits for t in trials)
     better = sum(t.tuned_bits < t.base_bits for t in trials)

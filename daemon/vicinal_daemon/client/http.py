@@ -28,7 +28,7 @@ from vicinal_daemon.protocol.requests import (
     QueryRequest,
     WorkspaceRequest,
 )
-from vicinal_daemon.protocol.state import AdaptersState, DaemonState, Event, Failed
+from vicinal_daemon.protocol.state import AdaptersState, DaemonState, Event, Failed, IndexedState
 from vicinal_indexer.errors import VicinalError
 
 OnEvent = Callable[[Event], None]
@@ -109,9 +109,9 @@ class Client:
         """`GET /v1/workspaces`."""
         return self._ask("GET", "/v1/workspaces")
 
-    def index(self, request: IndexRequest, on_event: OnEvent | None = None) -> Json:
+    def index(self, request: IndexRequest, on_event: OnEvent | None = None) -> IndexedState:
         """`POST /v1/index`."""
-        return self._understood(_JSON, self._long("/v1/index", request, on_event))
+        return self._understood(IndexedState, self._long("/v1/index", request, on_event))
 
     def adapters(self) -> AdaptersState:
         """`GET /v1/adapters`."""
@@ -129,9 +129,9 @@ class Client:
         """`GET /v1/models`."""
         return self._ask("GET", "/v1/models")
 
-    def pull(self, name: str, on_event: OnEvent | None = None) -> Json:
+    def pull(self, request: ModelPullRequest, on_event: OnEvent | None = None) -> Json:
         """`POST /v1/models/pull`: the daemon fetches a model over the network."""
-        return self._understood(_JSON, self._long("/v1/models/pull", ModelPullRequest(name=name), on_event))
+        return self._understood(_JSON, self._long("/v1/models/pull", request, on_event))
 
     def events(self) -> Iterator[Event]:
         """`GET /v1/events`: what happens in the daemon, until it ends."""

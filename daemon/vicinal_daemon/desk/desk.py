@@ -25,11 +25,12 @@ from vicinal_daemon.generate.prompt import Offsets
 from vicinal_daemon.models import ModelFiles
 from vicinal_daemon.policy import Plan, Ready, decide
 from vicinal_daemon.protocol.requests import CompleteRequest, HintRequest
-from vicinal_daemon.protocol.state import RecentAnswer
+from vicinal_daemon.protocol.state import Event, RecentAnswer
 from vicinal_daemon.scheduler import Cancellation, Priority, Requests, Ticket, Turnstile
 from vicinal_daemon.stages import OnStage, Stopwatch, silent
 from vicinal_daemon.studies import Recipe, Studies, Study, learned_from
 from vicinal_daemon.target import cut, read_document
+from vicinal_daemon.tune.adapter_file import AdapterInfo
 from vicinal_daemon.tune.adapters import AdapterStore
 from vicinal_daemon.worker.messages import Wear
 from vicinal_daemon.workspaces import Workspace, Workspaces
@@ -54,17 +55,19 @@ class Desk:
         accelerator: Accelerator,
         store: AdapterStore,
         on_answer: Callable[[protocol.Answer], None],
+        on_event: Callable[[Event], None],
     ) -> None:
         self._workspaces = workspaces
         self._accelerator = accelerator
         self._store = store
         self._on_answer = on_answer
+        self._on_event = on_event
         self._typed = TypedAhead()
         self._in_hand = Turnstile(IN_HAND)
         self._jobs: OrderedDict[Hashable, Job] = OrderedDict()  # the last of each document
         self.behind: set[asyncio.Task[None]] = set()
         self.requests = Requests(settings.daemon.queue)
-        self.studies = Studies(accelerator, store, self._studied)
+        self.studies = Studies(accelerator, store, self._studied, self._is_current, self._stepped)
         self._finder = Finder(accelerator, store, self.studies)
         self._writer = Writer(accelerator)
         self.recent: deque[RecentAnswer] = deque(maxlen=RECENT_ANSWERS)
@@ -85,17 +88,21 @@ class Desk:
             self.last_asked = time.monotonic()
             workspace = await self.workspace(root)
             text = await _text(root / path, request.text)
-            lines = request.lines or workspace.settings.generate.lines
+            settings = _overridden(workspace.settings, request)
+            lines = request.lines or settings.generate.lines
             target = cut(path, text, request.line, request.column, lines, hidden_lines=request.replace_lines)
-            if not request.compare and not request.settings:
-                rest = self._typed.rest(document, target)
-                if rest is not None:
-                    seconds = {"total": round(time.perf_counter() - started, 4)}
-                    return self._said(rest.model_copy(update={"id": ticket.id, "seconds": seconds}))
             if request.wait_for_index:
                 on_stage("index", 0, 0)
                 await ticket.cancellation.first(asyncio.to_thread(workspace.settle, inf, ticket.cancellation.is_set))
-            settings = _overridden(workspace.settings, request)
+            revision = workspace.revision
+            rest = self._typed.rest(document, target, settings, revision)
+            if rest is not None and (rest.base is not None or not request.compare):
+                update = {
+                    "id": ticket.id,
+                    "trigger": request.trigger,
+                    "seconds": {"total": round(time.perf_counter() - started, 4)},
+                }
+                return self._said(rest.model_copy(update=update))
             job = Job(
                 document,
                 request.client,
@@ -110,7 +117,7 @@ class Desk:
             )
             answer = await self._answer(job, ticket, on_stage)
             answer = answer.model_copy(update={"trigger": request.trigger})
-            self._typed.remember(document, target, answer)
+            self._typed.remember(document, target, settings, revision, answer)
             return self._said(answer)
 
     async def write(self, job: Job, identity: str) -> protocol.Answer:
@@ -182,6 +189,10 @@ class Desk:
     async def _answer_in_hand(self, job: Job, ticket: Ticket, watch: Stopwatch, on_stage: OnStage) -> protocol.Answer:
         cancellation = ticket.cancellation
         files = await asyncio.to_thread(self._accelerator.find)
+        if not self._accelerator.is_ready:
+            on_stage("load", 0, 0)
+            with watch.stage("load"):
+                await cancellation.first(self._accelerator.ready())
         on_stage("candidates", 0, 0)
         found = await self._finder.find(job, files, cancellation, watch)
         with watch.stage("plan"):
@@ -220,7 +231,7 @@ class Desk:
                 plan.kind, job.settings.select.strategy, learned, nearness=nearness, behind=plan.behind
             ),
             evidence=evidence_of(found.choice, 0 if plan.kind == "warm" else learned.steps, len(snippets)),
-            candidates=len(found.choice.chunks),
+            candidates=found.choice.candidates,
             skipped_files=job.workspace.state().skipped if job.workspace is not None else 0,
             model=files.name,
             device=self._accelerator.state().device,
@@ -268,18 +279,20 @@ class Desk:
         """Take the planned steps, in the study that may go on behind; the adapter that they make."""
         study = self.studies.start(job.document, recipe, Priority.TUNE)
         on_stage("tune", 0, plan.steps)
-        with watch.stage("tune"):
-            for step in range(1, plan.steps + 1):
-                await cancellation.first(study.reach(step))
-                on_stage("tune", step, plan.steps)
-            if plan.steps < study.steps:
-                wear = Wear(f"{recipe.info.key}.{plan.steps}", None)
-                judged = await cancellation.first(study.judge(wear.key))
-                learned = learned_from(study.losses[: plan.steps], judged)
-                study.priority = Priority.SPECULATE
-            else:
-                learned = await cancellation.first(asyncio.shield(study.task))
-                wear = Wear(recipe.info.key, recipe.info.file)
+        try:
+            with watch.stage("tune"):
+                for step in range(1, plan.steps + 1):
+                    await cancellation.first(study.reach(step))
+                    on_stage("tune", step, plan.steps)
+                if plan.steps < study.steps:
+                    wear = Wear(f"{recipe.info.key}.{plan.steps}", None)
+                    judged = await cancellation.first(study.judge(wear.key))
+                    learned = learned_from(study.losses[: plan.steps], judged)
+                else:
+                    learned = await cancellation.first(asyncio.shield(study.task))
+                    wear = Wear(recipe.info.key, recipe.info.file)
+        finally:
+            study.priority = Priority.SPECULATE  # nobody waits for it any more
         return (wear if learned.scale > 0 else None), learned
 
     def _study_behind(self, job: Job, recipe: Recipe) -> None:
@@ -305,6 +318,18 @@ class Desk:
         task = asyncio.ensure_future(read())
         self.behind.add(task)
         task.add_done_callback(self.behind.discard)
+
+    def _stepped(self, study: Study) -> None:
+        root = study.recipe.info.workspace
+        self._on_event(Event(name="tune", workspace=root, stage="tune", done=len(study.losses), total=study.steps))
+
+    def _is_current(self, info: AdapterInfo) -> bool:
+        workspace = self._workspaces.get(Path(info.workspace))
+        index = workspace.at_hand if workspace is not None else None
+        if index is None:
+            return False
+        current = index.hashes({pick.path for pick in info.picks})
+        return all(pick.content_hash in current.get(pick.path, ()) for pick in info.picks)
 
     def _said(self, answer: protocol.Answer) -> protocol.Answer:
         self.recent.appendleft(

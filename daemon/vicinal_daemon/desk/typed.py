@@ -7,17 +7,23 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
 
+from vicinal_daemon.config import Settings
 from vicinal_daemon.protocol import Answer
 from vicinal_daemon.target import Target
+from vicinal_indexer.types import digest
 
 DOCUMENTS = 256
 
 
 @dataclass(frozen=True, slots=True)
 class _Said:
+    """An answer, and digests of the text around it."""
+
+    length: int
     left: str
-    right: str
-    lines: int
+    around: str
+    settings: Settings
+    revision: object
     answer: Answer
 
 
@@ -27,30 +33,39 @@ class TypedAhead:
     def __init__(self) -> None:
         self._said: OrderedDict[Hashable, _Said] = OrderedDict()
 
-    def remember(self, document: Hashable, target: Target, answer: Answer) -> None:
-        """This was answered there. An empty answer is not worth remembering: the next one may know more."""
+    def remember(
+        self, document: Hashable, target: Target, settings: Settings, revision: object, answer: Answer
+    ) -> None:
+        """This was answered there, in this state of the index. An empty answer is not worth remembering."""
         self._said.pop(document, None)
-        if answer.completion.text and not target.hidden:
-            self._said[document] = _Said(target.left, target.right, target.lines, answer)
+        if answer.completion.text:
+            left, around = digest(target.left), _around(target)
+            self._said[document] = _Said(len(target.left), left, around, settings, revision, answer)
             if len(self._said) > DOCUMENTS:
                 self._said.popitem(last=False)
 
-    def rest(self, document: Hashable, target: Target) -> Answer | None:
-        """What is left of the last answer, if all that happened since is that a beginning of it was typed."""
+    def rest(self, document: Hashable, target: Target, settings: Settings, revision: object) -> Answer | None:
+        """What is left of the last answer, if all that happened since is that a beginning of it was typed.
+
+        The very same request is answered by the very same answer only if nothing better is to be had: no tuning went on
+        behind it, and the index is as it was.
+        """
         said = self._said.get(document)
-        if said is None or target.hidden or said.right != target.right or said.lines != target.lines:
+        if said is None or said.settings != settings:
             return None
-        if not target.left.startswith(said.left):
-            return None
-        typed = target.left[len(said.left) :]
-        text = said.answer.completion.text
+        typed, text = target.left[said.length :], said.answer.completion.text
         if not text.startswith(typed) or len(typed) == len(text):
+            return None
+        if not typed and (said.answer.adaptation.behind or said.revision != revision):
+            return None
+        if (digest(target.left[: said.length]), _around(target)) != (said.left, said.around):
             return None
         completion = said.answer.completion.model_copy(update={"text": text[len(typed) :], "seconds": 0.0})
         return said.answer.model_copy(
             update={"line": target.line, "column": target.column, "completion": completion, "typed_ahead": True}
         )
 
-    def forget(self, document: Hashable) -> None:
-        """The last answer is not to be repeated."""
-        self._said.pop(document, None)
+
+def _around(target: Target) -> str:
+    """What must be the same: all but the text before the cursor. Nobody types into a region that is hidden."""
+    return digest(f"{target.lines} {target.hidden}\0{target.right}")

@@ -10,8 +10,8 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from vicinal_daemon.protocol.message import Message
 
-MAX_TEXT = 4_000_000
-"""Characters of a document: as many as the API's limit on bodies lets through, and more than anyone completes in."""
+MAX_TEXT = 1_000_000
+"""Characters of a document; files with more are not completed either (`indexer.files.MAX_FILE_BYTES`)."""
 
 Identity = Annotated[str, Field(max_length=200)]
 
@@ -125,6 +125,7 @@ class ModelPullRequest(Message):
     """`POST /v1/models/pull`: the one request that makes the daemon use the network."""
 
     name: Annotated[str, Field(min_length=1, max_length=400)]
+    again: bool = Field(default=False, description="fetch it anew even if it is here")
 
 
 class CompletionsRequest(Message):

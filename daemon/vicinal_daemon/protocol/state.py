@@ -66,6 +66,49 @@ class WorkspaceState(Message):
     warm: str = Field(default="", description="the warm adapter in words; empty if there is none")
 
 
+class SkippedState(Message):
+    """A file or folder that is not indexed, and why."""
+
+    path: str
+    reason: str
+    detail: str
+
+
+class SyncState(Message):
+    """What a sync did; added, replaced and dropped count files."""
+
+    files: int
+    added: int
+    replaced: int
+    dropped: int
+    chunks: int
+    skipped: list[SkippedState]
+    seconds: float
+    rebuilt_because: str | None
+
+
+class HoldingsState(Message):
+    """What an index holds; `changed` are the files that a sync would look at."""
+
+    root: str
+    store: str
+    files: int
+    chunks: int
+    bytes_on_disk: int
+    schema_version: int
+    embedder: str
+    skipped: list[SkippedState]
+    changed: int
+    held: bool
+
+
+class IndexedState(WorkspaceState):
+    """A repository after `POST /v1/index`: what a sync or rebuild did, and what it holds now; null for `wait`."""
+
+    sync: SyncState | None = None
+    holdings: HoldingsState | None = None
+
+
 class QueueState(Message):
     """What waits for the accelerator, by priority, and what is at work."""
 
@@ -134,7 +177,7 @@ class DaemonState(Message):
 class Event(Message):
     """One thing that happened: `/v1/events`, and the progress of a streamed request."""
 
-    name: str = Field(description="stage, index, model, answer, adapter, log")
+    name: str = Field(description="stage, index, tune, download, model, answer, adapter")
     workspace: str = ""
     stage: str = ""
     done: int = 0

@@ -8,7 +8,7 @@ import numpy as np
 from vicinal_daemon.select.kernel import Kernel, Matrix
 
 _CONDITION = 1e8
-"""Of K, at most, for the short way: no direction is left out then, and rounding stays below 1e-8."""
+"""Of K, at most, for the short way: no direction is left out then, and rounding stays below 1e-7."""
 
 
 class Posterior:
