@@ -5,10 +5,12 @@ the engine. What the client saw of both, less the engine's passes for the probe,
 requests. Whether a step was taken later is told by the running mean of the step's time, which every step changes.
 """
 
+import string
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import cycle
 
 import numpy as np
 
@@ -110,11 +112,10 @@ def trials(count: int, one: Callable[[int], Trial | None]) -> Iterator[Trial]:
             return
 
 
-def warmed(client: Client, spot: Spot, name: str, settings: dict[str, bool | int | float | str]) -> CompleteRequest:
-    """A request with nothing left to find and to read."""
-    request = spot.ask(client=name, settings=settings, lines=1)
-    client.complete(request)
-    return request
+def probes(spot: Spot) -> Iterator[CompleteRequest]:
+    """Requests with nothing to find and next to nothing to read, once the first is answered; no two the same."""
+    for letter in cycle(string.ascii_lowercase):
+        yield spot.ask(letter, client="probe", settings=NO_TUNING, lines=1)
 
 
 def measure(home: House, sizes: Sizes) -> Rows:
@@ -123,9 +124,10 @@ def measure(home: House, sizes: Sizes) -> Rows:
     with daemon(home) as client:
         ready(client, root)
         places = one_a_file(root)
-        probe = warmed(client, places[0], "probe", NO_TUNING)
+        probe = probes(places[0])
+        client.complete(next(probe))
         begun = time.perf_counter()
-        idle = client.complete(probe)
+        idle = client.complete(next(probe))
         floor = time.perf_counter() - begun - idle.seconds["read"] - idle.seconds["write"]
         yield Row("a probe of a free accelerator, what the next rows contain", "", f"{short(floor * 1e3)} ms")
 
@@ -139,7 +141,7 @@ def measure(home: House, sizes: Sizes) -> Rows:
             place = places[1 + number % min(8, len(places) - 1)]
             request = place.ask(client="tunes", id=f"t{number}", settings={"seed": number})
             asked = Asked(client, request)
-            return trial(client, probe, asked, float(chance.uniform(0, whole)), 1.5 * max(steps))
+            return trial(client, next(probe), asked, float(chance.uniform(0, whole)), 1.5 * max(steps))
 
         found = list(trials(sizes.tunings, tuning))
         steps += [second for one in found for second in one.steps]
@@ -160,7 +162,9 @@ def measure(home: House, sizes: Sizes) -> Rows:
                 "abcdefgh"[number % 8], client="writes", id=f"w{number}", settings=WRITING, lines=100
             )
             asked = Asked(client, request)
-            return trial(client, probe, asked, float(chance.uniform(0, max(token, 0.8 * answer.seconds["write"]))), 0.0)
+            return trial(
+                client, next(probe), asked, float(chance.uniform(0, max(token, 0.8 * answer.seconds["write"]))), 0.0
+            )
 
         found = list(trials(sizes.writings, writing))
         if not found:

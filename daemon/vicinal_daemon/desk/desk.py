@@ -21,6 +21,7 @@ from vicinal_daemon.desk.finder import Finder
 from vicinal_daemon.desk.jobs import Found, Job, codes, locate
 from vicinal_daemon.desk.typed import TypedAhead
 from vicinal_daemon.desk.writer import Writer
+from vicinal_daemon.errors import Withdrawn
 from vicinal_daemon.generate.prompt import Offsets
 from vicinal_daemon.models import ModelFiles
 from vicinal_daemon.policy import Plan, Ready, decide
@@ -291,6 +292,11 @@ class Desk:
                 else:
                     learned = await cancellation.first(asyncio.shield(study.task))
                     wear = Wear(recipe.info.key, recipe.info.file)
+        except Withdrawn:
+            # Called off, not superseded: whoever called it off wants the accelerator free, not the rest of the study.
+            if cancellation.is_set() and self.studies.under_way(recipe.info.key) is study:
+                self.studies.cancel(job.document)
+            raise
         finally:
             study.priority = Priority.SPECULATE  # nobody waits for it any more
         return (wear if learned.scale > 0 else None), learned
