@@ -82,7 +82,9 @@ def ready(client: Client, root: Path) -> None:
     """Wait until the repository is indexed and the model loaded."""
     client.add_workspace(WorkspaceRequest(root=str(root)))
     client.index(IndexRequest(root=str(root), action="wait"))
-    wait_for(client, lambda state: state.model.state == "ready")
+    model = wait_for(client, lambda state: state.model.state in ("ready", "failed")).model
+    if model.state == "failed":
+        raise SystemExit(f"the model does not load: {model.problem.message if model.problem else model.name}")
 
 
 def quiet(client: Client) -> DaemonState:
