@@ -241,7 +241,10 @@ class Desk:
         )
 
     def _plan(self, job: Job, found: Found, files: ModelFiles) -> Plan:
-        context, sizes = self._finder.sizes(job, found, files)
+        prompt = job.settings.prompt
+        context, sizes = prompt.context_tokens, [0] * len(found.choice.snippets(prompt.picks))
+        if job.budget is not None:
+            context, sizes = self._finder.sizes(job, found, files)
         near = found.near[0] if found.near is not None else None
         likely = found.exact or near or found.warm
         snippets = codes(found.choice.snippets(job.settings.prompt.picks))

@@ -25,6 +25,7 @@ from vicinal_daemon.tune.adapter_file import BASE, AdapterInfo, Pick, adapter_ke
 from vicinal_daemon.tune.adapters import AdapterStore
 from vicinal_daemon.worker.messages import Begin, Wear
 from vicinal_daemon.workspaces import Workspace
+from vicinal_indexer.types import Chunk
 
 HOLDS_LINES = 4
 HOLDS_SECONDS = 120.0
@@ -32,6 +33,9 @@ HOLDS_SECONDS = 120.0
 evidence in the prompt stays the same while the user types, and the engine need not read it again."""
 
 DOCUMENTS = 256
+LENGTHS = 4096
+HEADER_TOKENS = 10
+"""About what the comment with a chunk's path takes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,12 +77,14 @@ class Finder:
         self._studies = studies
         self._neighbourhoods: OrderedDict[Hashable, Neighbourhood] = OrderedDict()
         self._tokenizer: tuple[Path, Offsets] | None = None
+        self._lengths: OrderedDict[str, int] = OrderedDict()
 
     def offsets(self, files: ModelFiles) -> Offsets:
         """The model's tokenizer, as far as prompts need it; loaded once."""
         folder = files.transformers_dir
         if self._tokenizer is None or self._tokenizer[0] != folder:
             self._tokenizer = folder, fast_offsets(folder)
+            self._lengths.clear()
         return self._tokenizer[1]
 
     async def find(self, job: Job, files: ModelFiles, cancellation: Cancellation, watch: Stopwatch) -> Found:
@@ -113,8 +119,17 @@ class Finder:
         """Tokens of the open file that a full prompt shows, and of each selected chunk."""
         prompt, offsets = job.settings.prompt, self.offsets(files)
         context = len(offsets(last_tokens(job.target.left, prompt.context_tokens, offsets)))
-        snippets = found.choice.snippets(prompt.picks)
-        return context, [min(prompt.pick_tokens, len(offsets(snippet.text)) + 10) for snippet in snippets]
+        lengths = (self._length(snippet, offsets) for snippet in found.choice.snippets(prompt.picks))
+        return context, [min(prompt.pick_tokens, length + HEADER_TOKENS) for length in lengths]
+
+    def _length(self, chunk: Chunk, offsets: Offsets) -> int:
+        """Tokens of a chunk, counted once."""
+        known = self._lengths.get(chunk.content_hash)
+        if known is None:
+            known = self._lengths[chunk.content_hash] = len(offsets(chunk.text))
+            if len(self._lengths) > LENGTHS:
+                self._lengths.popitem(last=False)
+        return known
 
     def _with_adapters(self, job: Job, choice: Choice, files: ModelFiles) -> Found:
         warm = self._store.warm(job.root, files.fingerprint)
