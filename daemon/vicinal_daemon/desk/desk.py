@@ -9,7 +9,8 @@ import logging
 import time
 import uuid
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from math import inf
 from pathlib import Path
 
@@ -54,11 +55,13 @@ class Desk:
         accelerator: Accelerator,
         store: AdapterStore,
         on_answer: Callable[[protocol.Answer], None],
+        on_error: Callable[[VicinalError], None] = lambda error: None,
     ) -> None:
         self._workspaces = workspaces
         self._accelerator = accelerator
         self._store = store
         self._on_answer = on_answer
+        self._on_error = on_error
         self._typed = TypedAhead()
         self._in_hand = Turnstile(IN_HAND)
         self._jobs: OrderedDict[Hashable, Job] = OrderedDict()  # the last of each document
@@ -79,6 +82,10 @@ class Desk:
             ModelError: the model cannot be had, or failed.
         """
         started = time.perf_counter()
+        with self._errors_told():
+            return await self._complete(request, started, on_stage)
+
+    async def _complete(self, request: CompleteRequest, started: float, on_stage: OnStage) -> protocol.Answer:
         root, path = locate(request)
         document = (request.client, root, path)
         with self.requests.taken(request.id or uuid.uuid4().hex, document) as ticket:
@@ -115,7 +122,7 @@ class Desk:
 
     async def write(self, job: Job, identity: str) -> protocol.Answer:
         """Answer a job that did not come as a `CompleteRequest`; see `complete`."""
-        with self.requests.taken(identity, job.document) as ticket:
+        with self._errors_told(), self.requests.taken(identity, job.document) as ticket:
             self.last_asked = time.monotonic()
             return self._said(await self._answer(job, ticket, silent))
 
@@ -305,6 +312,14 @@ class Desk:
         task = asyncio.ensure_future(read())
         self.behind.add(task)
         task.add_done_callback(self.behind.discard)
+
+    @contextmanager
+    def _errors_told(self) -> Iterator[None]:
+        try:
+            yield
+        except VicinalError as error:
+            self._on_error(error)
+            raise
 
     def _said(self, answer: protocol.Answer) -> protocol.Answer:
         self.recent.appendleft(
