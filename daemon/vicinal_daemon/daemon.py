@@ -19,8 +19,8 @@ from vicinal_daemon.accelerator import Accelerator
 from vicinal_daemon.background.warm import WarmTrainer
 from vicinal_daemon.config import Settings
 from vicinal_daemon.desk import Desk
-from vicinal_daemon.errors import error_type
 from vicinal_daemon.embedder import open_embedder
+from vicinal_daemon.errors import error_type
 from vicinal_daemon.events import Events
 from vicinal_daemon.lifecycle.logs import engine_log
 from vicinal_daemon.metrics import Metrics

@@ -144,7 +144,7 @@ def test_what_the_contract_says_holds(
         database=None,
         suppress_health_check=list(HealthCheck),
     )
-    def holds(case: schemathesis.Case, real: bool) -> None:  # noqa: FBT001 - hypothesis gives it
+    def holds(case: schemathesis.Case, real: bool) -> None:
         body = case.body
         if mode == GenerationMode.POSITIVE and real and isinstance(body, dict):
             for name in {"workspace", "root"} & body.keys():
@@ -340,7 +340,9 @@ def test_openai_prompts_are_placed_in_the_repository_they_come_from(
         told = http.post("/v1/completions", json=body).json()["vicinal"]
         assert (told["repository"], told["path"]) == (str(root), f"{name}.py")
         assert told["evidence"]
-        assert f"{name}.py" not in {piece["path"] for piece in told["evidence"]}  # where in it the prompt is, is unknown
+        assert f"{name}.py" not in {
+            piece["path"] for piece in told["evidence"]
+        }  # where in it the prompt is, is unknown
 
 
 def test_an_openai_prompt_from_nowhere_is_answered_by_the_base_model(http: httpx2.Client, folder: Path) -> None:
@@ -382,7 +384,10 @@ def busy(http: httpx2.Client) -> int:
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_an_openai_client_that_leaves_calls_its_request_off(
-    live: LiveDaemon, http: httpx2.Client, folder: Path, stream: bool  # noqa: FBT001 - a parameter of the test
+    live: LiveDaemon,
+    http: httpx2.Client,
+    folder: Path,
+    stream: bool,
 ) -> None:
     live.until(lambda: busy(http) == 0)
     body: dict[str, object] = {"prompt": prompt_from(folder, "payment"), "max_tokens": 4096, "stream": stream}
@@ -465,7 +470,13 @@ def test_metrics_count_what_was_asked(http: httpx2.Client, folder: Path) -> None
 def test_nothing_leaks(live: LiveDaemon, http: httpx2.Client, folder: Path) -> None:
     def ask(count: int) -> None:
         for number in range(count):
-            body = place(folder, line=LINE + number % 3, wait_for_index=False, client=f"editor {number % 7}", settings={"tune.steps": 0})
+            body = place(
+                folder,
+                line=LINE + number % 3,
+                wait_for_index=False,
+                client=f"editor {number % 7}",
+                settings={"tune.steps": 0},
+            )
             assert http.post("/v1/complete", json=body).status_code == 200
             if number % 10 == 0:
                 assert http.post("/v1/query", json={"workspace": str(folder), "text": f"q{number}"}).status_code == 200

@@ -125,9 +125,11 @@ def ending(answer: httpx2.Response) -> str:
 def test_an_engine_that_is_killed_costs_one_request(live: LiveDaemon, http: httpx2.Client, folder: Path) -> None:
     engine = live.engine()
     restarts = http.get("/v1/status").json()["model"]["restarts"]
+    text = (folder / "payment.py").read_text()
 
     def ask(number: int) -> httpx2.Response:
-        body = place(folder, path=f"new{number}.py", text="\n" * 20, client="c", settings={"seed": number})
+        own_way = {"seed": number, "tune.steps": 12, "select.alpha": 0}
+        body = place(folder, path=f"new{number}.py", text=text, client="c", settings=own_way)
         with live.http() as own:
             return own.post("/v1/complete", json=body)
 
@@ -166,9 +168,7 @@ def test_a_repository_that_is_deleted_and_comes_back(
     assert http.post("/v1/complete", json=place(root)).status_code == 200
 
 
-def test_an_adapter_that_cannot_be_written_costs_no_answer(
-    live: LiveDaemon, http: httpx2.Client, folder: Path
-) -> None:
+def test_an_adapter_that_cannot_be_written_costs_no_answer(live: LiveDaemon, http: httpx2.Client, folder: Path) -> None:
     """As with a full disk: the folder's place is taken by a file, which stops even root."""
     adapters = live.data / "adapters"
     aside = adapters.with_name("aside")
@@ -187,7 +187,6 @@ def test_an_adapter_that_cannot_be_written_costs_no_answer(
 
 
 def test_a_daemon_that_is_killed_while_it_tunes(live: LiveDaemon, folder: Path) -> None:
-    """The last test of this module but for nothing: it starts the daemon again."""
     with live.http() as http, ThreadPoolExecutor(1) as pool:
         before = findings(http, folder)
         engine = live.engine()
