@@ -128,7 +128,7 @@ def test_an_engine_that_is_killed_costs_one_request(live: LiveDaemon, http: http
     text = (folder / "payment.py").read_text()
 
     def ask(number: int) -> httpx2.Response:
-        own_way = {"seed": number, "tune.steps": 12, "select.alpha": 0}
+        own_way = {"seed": number, "tune.steps": 6, "select.alpha": 0}
         body = place(folder, path=f"new{number}.py", text=text, client="c", settings=own_way)
         with live.http() as own:
             return own.post("/v1/complete", json=body)
