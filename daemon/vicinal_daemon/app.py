@@ -51,11 +51,10 @@ def create_app(settings: Settings, place: Place) -> FastAPI:
         docs_url=None,  # its page would load scripts from elsewhere
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},
-        max_body_size=MAX_BODY_BYTES,
         responses=errors.RESPONSES,
     )
     errors.install(app)
     app.include_router(routes.router)
     app.include_router(openai.router)
-    app.add_middleware(Guard)
+    app.add_middleware(Guard, max_body_bytes=MAX_BODY_BYTES)
     return app

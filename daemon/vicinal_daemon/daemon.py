@@ -20,6 +20,7 @@ from vicinal_daemon.background.warm import WarmTrainer
 from vicinal_daemon.config import Settings
 from vicinal_daemon.desk import Desk
 from vicinal_daemon.embedder import open_embedder
+from vicinal_daemon.errors import error_type
 from vicinal_daemon.events import Events
 from vicinal_daemon.lifecycle.logs import engine_log
 from vicinal_daemon.metrics import Metrics
@@ -61,7 +62,9 @@ class Daemon:
             load_settings, open_embedder, data, on_event=self.events.tell, on_changed=self._index_changed
         )
         self.accelerator = Accelerator(self._files, settings, engine_log(settings), self._engine_changed)
-        self.desk = Desk(settings, self.workspaces, self.accelerator, self.store, self._answered, self.events.tell)
+        self.desk = Desk(
+            settings, self.workspaces, self.accelerator, self.store, self._answered, self.events.tell, self._failed
+        )
         self.warm = WarmTrainer(settings, self.workspaces, self.accelerator, self.store, lambda: self.desk.last_asked)
         self._loop = asyncio.get_running_loop()
         self._tasks: list[asyncio.Task[None]] = []
@@ -174,6 +177,9 @@ class Daemon:
             self.feedback.record_answer(answer.id, _features(answer))
         except VicinalError as error:
             log.warning("an answer could not be recorded: %s", error.message)
+
+    def _failed(self, error: VicinalError) -> None:
+        self.metrics.dropped(error_type(type(error)))
 
     def _index_changed(self, workspace: Workspace) -> None:
         """A repository has changed: what was learned from code that is gone expires. Called from its thread."""

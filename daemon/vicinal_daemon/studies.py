@@ -28,7 +28,7 @@ from vicinal_daemon.worker.messages import (
     Step,
     Stepped,
 )
-from vicinal_indexer.errors import VicinalError
+from vicinal_indexer.errors import StoreUnavailable, VicinalError
 
 log = logging.getLogger(__name__)
 MOST_STUDIES = 4
@@ -90,11 +90,15 @@ class Study:
                 return Learned()
             file = self._store.path_for(recipe.info.key)
             info = replace(recipe.info, steps=len(self.losses), created=time.time(), used=time.time())
-            judged = await self.judge(recipe.info.key, info)
-            learned = learned_from(self.losses, judged)
-            if judged.scale > 0:
-                await asyncio.to_thread(self._keep, replace(info, scale=judged.scale, bytes=judged.bytes, file=file))
-            return learned
+            try:
+                judged = await self.judge(recipe.info.key, info)
+                if judged.scale > 0:
+                    stored = replace(info, scale=judged.scale, bytes=judged.bytes, file=file)
+                    await asyncio.to_thread(self._keep, stored)
+            except StoreUnavailable as error:
+                log.warning("what was learned is used once, it cannot be kept: %s", error.message)
+                judged = await self.judge(recipe.info.key)  # in the engine's memory, for those who wait
+            return learned_from(self.losses, judged)
         finally:
             async with self._progress:
                 self._progress.notify_all()

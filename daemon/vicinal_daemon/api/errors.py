@@ -45,6 +45,7 @@ RESPONSES: dict[int | str, dict[str, object]] = {
     status: {"model": Failed, "description": description}
     for status, description in (
         (400, "not a request that can be read"),
+        (401, "the token is missing or wrong"),
         (403, "not for web pages or other hosts"),
         (404, "there is no such thing"),
         (409, "a newer request took its place"),
@@ -58,6 +59,15 @@ RESPONSES: dict[int | str, dict[str, object]] = {
         (507, "the index cannot be read or written"),
     )
 }
+
+
+_KINDS: dict[int, str | type[VicinalError]] = {
+    400: InputError,
+    404: "not-found",
+    405: "method-not-allowed",
+    413: TooLarge,
+}
+"""What the framework tells of by a status."""
 
 
 def status_of(error: VicinalError) -> int:
@@ -101,8 +111,12 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:  # noqa: ARG001
-        kind = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}.get(error.status_code, "http")
-        response = answer(Trouble(type=kind, message=str(error.detail), hint="see /openapi.json"), error.status_code)
+        known = _KINDS.get(error.status_code, "http")
+        if isinstance(known, str):
+            trouble = Trouble(type=known, message=str(error.detail), hint="see /openapi.json")
+        else:
+            trouble = Trouble.of(known(str(error.detail), hint=known.remedy or "see /openapi.json"))
+        response = answer(trouble, error.status_code)
         response.headers.update(error.headers or {})
         return response
 

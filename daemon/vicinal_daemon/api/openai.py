@@ -133,9 +133,12 @@ def _event(value: dict[str, Any]) -> bytes:
     return f"data: {json.dumps(value)}\n\n".encode()
 
 
+def _most(body: CompletionsRequest, daemon: Daemon) -> int:
+    return body.max_tokens or daemon.settings.generate.max_tokens
+
+
 def _reason(answer: Answer, body: CompletionsRequest, daemon: Daemon) -> str:
-    most = body.max_tokens or daemon.settings.generate.max_tokens
-    return "length" if answer.completion.tokens >= most else "stop"
+    return "length" if answer.completion.tokens >= _most(body, daemon) else "stop"
 
 
 def _said(
@@ -150,7 +153,7 @@ def _said(
     }
     if answer is not None:
         read = len(daemon.desk.offsets(daemon.accelerator.find())(_prompt(body)))
-        written = answer.completion.tokens
+        written = min(answer.completion.tokens, _most(body, daemon))  # healing the prompt's last token costs some more
         said["usage"] = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
         said["vicinal"] = answer.model_dump(include={"repository", "path", "confidence", "adaptation", "evidence"})
     return said

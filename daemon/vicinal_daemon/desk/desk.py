@@ -9,7 +9,8 @@ import logging
 import time
 import uuid
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from math import inf
 from pathlib import Path
 
@@ -57,12 +58,14 @@ class Desk:
         store: AdapterStore,
         on_answer: Callable[[protocol.Answer], None],
         on_event: Callable[[Event], None],
+        on_error: Callable[[VicinalError], None] = lambda error: None,
     ) -> None:
         self._workspaces = workspaces
         self._accelerator = accelerator
         self._store = store
         self._on_answer = on_answer
         self._on_event = on_event
+        self._on_error = on_error
         self._typed = TypedAhead()
         self._in_hand = Turnstile(IN_HAND)
         self._jobs: OrderedDict[Hashable, Job] = OrderedDict()  # the last of each document
@@ -83,6 +86,10 @@ class Desk:
             ModelError: the model cannot be had, or failed.
         """
         started = time.perf_counter()
+        with self._errors_told():
+            return await self._complete(request, started, on_stage)
+
+    async def _complete(self, request: CompleteRequest, started: float, on_stage: OnStage) -> protocol.Answer:
         root, path = locate(request)
         document = (request.client, root, path)
         with self.requests.taken(request.id or uuid.uuid4().hex, document) as ticket:
@@ -123,7 +130,7 @@ class Desk:
 
     async def write(self, job: Job, identity: str) -> protocol.Answer:
         """Answer a job that did not come as a `CompleteRequest`; see `complete`."""
-        with self.requests.taken(identity, job.document) as ticket:
+        with self._errors_told(), self.requests.taken(identity, job.document) as ticket:
             self.last_asked = time.monotonic()
             return self._said(await self._answer(job, ticket, silent))
 
@@ -339,6 +346,14 @@ class Desk:
             return False
         current = index.hashes({pick.path for pick in info.picks})
         return all(pick.content_hash in current.get(pick.path, ()) for pick in info.picks)
+
+    @contextmanager
+    def _errors_told(self) -> Iterator[None]:
+        try:
+            yield
+        except VicinalError as error:
+            self._on_error(error)
+            raise
 
     def _said(self, answer: protocol.Answer) -> protocol.Answer:
         self.recent.appendleft(

@@ -68,13 +68,18 @@ class Workspaces:
         """The workspace of this folder, opened if it is not; it counts as used. Returns at once: its thread opens it.
 
         Raises:
-            InputError: there is no such folder.
+            InputError: there is no such folder, or it is the whole machine or the whole home folder.
             ConfigError: the repository's settings are wrong.
         """
         resolved = _resolved(root)
         with self._lock:
             workspace = self._find(resolved)
             if workspace is None:
+                if _holds_everything(resolved):
+                    raise InputError(
+                        f"{root} is not taken for a repository: every file of yours lies in it",
+                        hint="name the folder of one project; a file outside of one can be moved into a folder",
+                    )
                 if not resolved.is_dir():
                     raise InputError(f"{root} is not a folder", hint="name the repository's folder")
                 workspace = Workspace(
@@ -179,6 +184,16 @@ def _resolved(root: Path) -> Path:
         return root.resolve()
     except (OSError, RuntimeError, ValueError) as error:
         raise InputError(f"{root} cannot be resolved: {error}", hint="check for a loop of symbolic links") from error
+
+
+def _holds_everything(resolved: Path) -> bool:
+    """Whether a folder is a file system's root, or the home folder or one above it: to index that helps nobody."""
+    if resolved.parent == resolved:
+        return True
+    try:
+        return Path.home().resolve().is_relative_to(resolved)
+    except (OSError, RuntimeError):  # a user without a home
+        return False
 
 
 def _is_idle(workspace: Workspace) -> bool:
