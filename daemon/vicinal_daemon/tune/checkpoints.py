@@ -96,6 +96,16 @@ class Checkpoints:
             _log.warning("the checkpoint of %s cannot be used: %s", workspace, error)
             return None
 
+    def workspaces(self) -> tuple[str, ...]:
+        """The roots of all workspaces that have one, whole or not."""
+        found = []
+        for file in sorted(self.folder.glob("*.json")):
+            try:
+                found.append(str(json.loads(file.read_text(encoding="utf-8"))["workspace"]))
+            except (OSError, KeyError, TypeError, ValueError) as error:
+                _log.warning("the checkpoint %s cannot be read: %s", file.name, error)
+        return tuple(found)
+
     def clear(self, workspace: str) -> None:
         """Forget it.
 
