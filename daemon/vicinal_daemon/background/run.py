@@ -8,48 +8,18 @@ import asyncio
 import time
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from vicinal_daemon.accelerator import Accelerator
-from vicinal_daemon.config import Settings
-from vicinal_daemon.errors import ModelDamaged, ModelUnusable, Withdrawn
+from vicinal_daemon.background.lesson import Lesson
+from vicinal_daemon.errors import ModelDamaged, ModelUnusable
 from vicinal_daemon.scheduler import Cancellation, Priority
-from vicinal_daemon.tune.adapter_file import AdapterInfo, Pick, adapter_key, metadata, settings_digest
+from vicinal_daemon.tune.adapter_file import AdapterInfo, metadata
 from vicinal_daemon.tune.checkpoints import Checkpoint, Checkpoints
-from vicinal_daemon.worker.messages import Begin, Begun, Code, Done, Drop, Forget, Judge, Judged, Step, Stepped, Wear
+from vicinal_daemon.worker.messages import Begin, Begun, Done, Drop, Forget, Judge, Judged, Step, Stepped, Wear
 from vicinal_indexer.errors import VicinalError
 
 STEPS_A_CHECKPOINT = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """What one run studies, what judges it, and the adapter that it will make.
-
-    Attributes:
-        info: its steps, scale and size are to come.
-        examples: the code of `info.picks`, in their order.
-        held_out: what the guard scores; no example is among it.
-        settings: of the repository.
-        checkpoint: where an earlier run of the same lesson stopped.
-    """
-
-    info: AdapterInfo
-    examples: tuple[Code, ...]
-    held_out: tuple[Code, ...]
-    settings: Settings
-    checkpoint: Checkpoint | None
-
-
-def tuning_digest(settings: Settings) -> str:
-    """Stands for how a warm adapter is trained: with another one, it has to be trained anew."""
-    tuning = settings.tune.model_dump(exclude={"steps"})
-    return settings_digest({**tuning, "seed": settings.seed, "warm": settings.warm.steps})
-
-
-def warm_key(root: str, fingerprint: str, tuning: str, picks: tuple[Pick, ...]) -> str:
-    """The content address of the adapter; it tells a run and its checkpoint too."""
-    return adapter_key(root, fingerprint, tuning, picks)
 
 
 class WarmRun:
@@ -164,6 +134,3 @@ class WarmRun:
         if self.is_alive:
             with suppress(VicinalError):
                 await self._accelerator.do(Drop(self._name), Priority.WARM, Done)
-
-
-__all__ = ["STEPS_A_CHECKPOINT", "Lesson", "WarmRun", "Withdrawn", "tuning_digest", "warm_key"]

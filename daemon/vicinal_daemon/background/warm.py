@@ -7,14 +7,14 @@ on. What it studies is `choose`'s matter, how a run goes `run`'s, the order of w
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from vicinal_daemon.accelerator import Accelerator
-from vicinal_daemon.background.choose import warm_order
-from vicinal_daemon.background.run import Lesson, WarmRun, tuning_digest, warm_key
+from vicinal_daemon.background.lesson import Lesson, changed_share, current_hashes, plan_lesson, tuning_digest
+from vicinal_daemon.background.run import WarmRun
 from vicinal_daemon.config import Settings
 from vicinal_daemon.errors import Withdrawn
 from vicinal_daemon.machine import MachineSignals, may_work_in_background, signals
@@ -23,11 +23,9 @@ from vicinal_daemon.protocol.state import Event
 from vicinal_daemon.scheduler import Cancellation
 from vicinal_daemon.tune.adapter_file import AdapterInfo, Pick
 from vicinal_daemon.tune.adapters import AdapterStore
-from vicinal_daemon.tune.checkpoints import Checkpoint, Checkpoints
-from vicinal_daemon.worker.messages import Code
+from vicinal_daemon.tune.checkpoints import Checkpoints
 from vicinal_daemon.workspaces import Workspace, Workspaces
 from vicinal_indexer.errors import VicinalError
-from vicinal_indexer.types import Candidate
 
 log = logging.getLogger(__name__)
 
@@ -35,16 +33,8 @@ TICK_SECONDS = 2.0
 JUDGING_TICK_SECONDS = 0.1
 """So often it is asked, while the guard works, whether somebody wants the accelerator."""
 
-SAMPLE = 512
-"""Chunks of the repository that are looked at."""
-
-FEWEST_CHUNKS = 16
-"""A repository with fewer has nothing to teach that a request would not find."""
-
 RETRY_SECONDS, LONGEST_RETRY_SECONDS = 600.0, 86_400.0
 """After a failure, doubled with each further one: what fails again and again must not keep the engine awake."""
-
-OPEN_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +108,6 @@ class WarmTrainer:
             try:
                 if workspace.state().state == "ready" and time.monotonic() >= self._not_before.get(root, 0.0):
                     await self._keep_warm(workspace)
-                    self._failures.pop(root, None)
             except VicinalError as error:
                 await self._failed(root, error.message)
                 log.warning("the warm adapter of %s: %s", root, error.message)
@@ -143,7 +132,7 @@ class WarmTrainer:
                 if workspace.state().state != "ready" or self._kept.get(root) == revision:
                     continue
                 found = await asyncio.to_thread(self._checkpoints.load, root)
-                gone = found is None or await asyncio.to_thread(_changed, workspace, found.picks) > 0
+                gone = found is None or await asyncio.to_thread(changed_share, workspace, found.picks) > 0
                 self._kept[root] = revision
             if gone:
                 await asyncio.to_thread(self._checkpoints.clear, root)
@@ -167,17 +156,21 @@ class WarmTrainer:
         stamp = (revision, files.fingerprint, tuning, settings.warm.refresh)
         if self._settled.get(root) == stamp:
             return
+        why = await self._why_not()
         outcome = self._outcome(root, files)
+        if why and self.told(root):
+            self._pause(root, why)  # whether anything is to be done will be seen when it can be done
+            return
         if outcome is not None and (outcome.fingerprint, outcome.tuning) == (files.fingerprint, tuning):
-            changed = await asyncio.to_thread(_changed, workspace, outcome.picks)
+            changed = await asyncio.to_thread(changed_share, workspace, outcome.picks)
             if changed < settings.warm.refresh:
                 self._settled[root] = stamp
                 self._tell(root, outcome.words + (f"; {changed:.0%} of its code has changed" if changed else ""))
                 return
-        if why := await self._why_not():
+        if why:
             self._pause(root, why)
             return
-        lesson = await self._lesson(workspace, settings, files)
+        lesson = await asyncio.to_thread(plan_lesson, workspace, settings, files, self._store, self._checkpoints)
         if lesson is None:
             self._settled[root] = stamp
             self._tell(root, "too little code")
@@ -191,51 +184,6 @@ class WarmTrainer:
             self._outcomes[root] = _Outcome(there.fingerprint, there.tuning, there.picks, _words(there))
         return self._outcomes.get(root)
 
-    async def _lesson(self, workspace: Workspace, settings: Settings, files: ModelFiles) -> Lesson | None:
-        """What there is to study: what a checkpoint was studying if all of that is still there, else a new choice.
-
-        A refreshed adapter does not start from the old one: what that has learned of code which is gone must go too.
-        """
-        root, tuning = str(workspace.root), tuning_digest(settings)
-        index = await asyncio.to_thread(workspace.index, OPEN_SECONDS)
-        candidates = await asyncio.to_thread(index.sample, SAMPLE, settings.seed)
-        if len(candidates) < FEWEST_CHUNKS:
-            return None
-        order = await asyncio.to_thread(warm_order, candidates, settings.warm.steps, settings.seed)
-        found = await asyncio.to_thread(self._checkpoints.load, root)
-        by_place = {(c.chunk.path, c.chunk.content_hash): c for c in candidates}
-        if found is not None and (
-            (found.fingerprint, found.tuning) != (files.fingerprint, tuning)
-            or not all((pick.path, pick.content_hash) in by_place for pick in found.picks)
-        ):
-            await asyncio.to_thread(self._checkpoints.clear, root)
-            found = None
-        if found is not None:
-            picks, studied = found.picks, tuple(by_place[p.path, p.content_hash] for p in found.picks)
-        else:
-            pairs = zip(order.picks, order.shares, strict=True)
-            picks = tuple(Pick(c.chunk.path, c.chunk.content_hash, share) for c, share in pairs)
-            studied = order.picks
-        known = {pick.content_hash for pick in picks}
-        key = warm_key(root, files.fingerprint, tuning, picks)
-        info = AdapterInfo(
-            key=key,
-            workspace=root,
-            kind="warm",
-            picks=picks,
-            fingerprint=files.fingerprint,
-            tuning=tuning,
-            steps=0,
-            scale=1.0,
-            bytes=0,
-            created=0.0,
-            used=0.0,
-            pinned=False,
-            file=self._store.path_for(key),
-        )
-        held_out = _codes([c for c in order.held_out if c.chunk.content_hash not in known])
-        return Lesson(info, _codes(studied), held_out, settings, found)
-
     async def _train(self, workspace: Workspace, lesson: Lesson) -> None:
         """Take the steps that are left, then let the held-out code judge; returns early when it must pause."""
         root, picks = str(workspace.root), lesson.info.picks
@@ -248,7 +196,7 @@ class WarmTrainer:
         while True:
             if workspace.revision != revision:
                 revision = workspace.revision
-                if await asyncio.to_thread(_changed, workspace, picks) >= lesson.settings.warm.refresh:
+                if await asyncio.to_thread(changed_share, workspace, picks) >= lesson.settings.warm.refresh:
                     await self._end_run()
                     await asyncio.to_thread(self._checkpoints.clear, root)
                     return
@@ -287,6 +235,7 @@ class WarmTrainer:
     async def _take_in(self, workspace: Workspace, info: AdapterInfo) -> None:
         """Put it into the older one's place, if it is of use."""
         root = info.workspace
+        self._failures.pop(root, None)
         words = f"{info.steps} steps did not help on held-out code; dropped"
         if info.scale > 0:
             older = [i for i in self._store.all() if (i.workspace, i.kind) == (root, "warm") and i.key != info.key]
@@ -294,7 +243,7 @@ class WarmTrainer:
             words = "gave way to other adapters" if info.key in left else _words(info)
             for other in older:
                 self._store.drop(other.key)
-            current = await asyncio.to_thread(_current, workspace, info.picks)
+            current = await asyncio.to_thread(current_hashes, workspace, info.picks)
             self._store.expire(root, current, workspace.last_settings.warm.refresh)  # it has changed meanwhile
         self._outcomes[root] = _Outcome(info.fingerprint, info.tuning, info.picks, words)
         self._tell(root, words)
@@ -319,22 +268,3 @@ class WarmTrainer:
 
 def _words(info: AdapterInfo) -> str:
     return f"{info.steps} steps, {info.scale:.0%} kept"
-
-
-def _codes(candidates: Sequence[Candidate]) -> tuple[Code, ...]:
-    return tuple(Code(c.chunk.path, c.chunk.language, c.chunk.text) for c in candidates)
-
-
-def _current(workspace: Workspace, picks: Sequence[Pick]) -> dict[str, frozenset[str]]:
-    return workspace.index(OPEN_SECONDS).hashes(sorted({pick.path for pick in picks}))
-
-
-def _changed(workspace: Workspace, picks: Sequence[Pick]) -> float:
-    """The share of picks that are no longer in the repository as they were; 1 if a file has left the index."""
-    current = _current(workspace, picks)
-    if any(pick.path not in current for pick in picks):
-        return 1.0
-    return sum(pick.content_hash not in current[pick.path] for pick in picks) / max(1, len(picks))
-
-
-__all__ = ["Checkpoint", "WarmTrainer"]
