@@ -1,14 +1,14 @@
 """Does the repository's own adapter help, and should tuning for a request start from it?
 
-Trains the warm adapter of a package in this process, then measures bits per byte of three hidden lines at seeded places:
-base, warm, base + SIFT tuning, warm + SIFT tuning, each without and with SIFT chunks in the prompt.
+Trains the warm adapter of a package in this process, then measures bits per byte of hidden lines at seeded places: base,
+warm, base + SIFT tuning, warm + SIFT tuning, each without and with SIFT chunks in the prompt.
 
     .venv/bin/python benchmarks/warm.py --package huggingface_hub --places 40 --seed 0 --out warm.jsonl
 
 The places are chosen first. Every chunk that has a line in common with a place's hidden lines is taken out before the
 warm adapter's chunks are chosen: it is neither studied nor held out. (A place's first line stands nowhere else in the
-package's Python files, so no copy of it is studied either.) Every finished place is a line in --out, and the adapter lies
-next to it: run it again to go on where it stopped.
+package's Python files, so no copy of it is studied either.) Every finished place is a line in --out, and the adapter
+lies next to it: run it again to go on where it stopped.
 """
 
 import argparse
@@ -24,7 +24,8 @@ from vicinal_daemon.background.choose import WarmOrder, warm_order
 from vicinal_daemon.background.lesson import SAMPLE, codes, tuning_digest
 from vicinal_daemon.cli.demo import find_package
 from vicinal_daemon.cli.progress import stages
-from vicinal_daemon.cli.workbench import load_settings, open_workbench
+from vicinal_daemon.cli.indexes import load_settings
+from vicinal_daemon.cli.workbench import open_workbench
 from vicinal_daemon.complete import tunable, tuning_settings
 from vicinal_daemon.config import Settings
 from vicinal_daemon.evaluate.measure import WARM_MODES, Measurement, measure_place
@@ -138,8 +139,8 @@ def show(options: argparse.Namespace, results: list[Measurement], order: WarmOrd
         print(json.dumps(about | {"pairs": pairs, "places": [asdict(m) for m in results]}))
         return
     print(
-        f"{options.package}, {len(results) // len(WARM_MODES)} places, {options.lines} lines, seed {options.seed}; warm "
-        f"adapter: {len(order.picks)} chunks that explain {order.explained:.0%} of the sample, scale {scale:g}\n"
+        f"{options.package}, {len(results) // len(WARM_MODES)} places, {options.lines} lines, seed {options.seed}; "
+        f"warm adapter: {len(order.picks)} chunks that explain {order.explained:.0%} of the sample, scale {scale:g}\n"
     )
     print(markdown_table(results))
     print()

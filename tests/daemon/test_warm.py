@@ -203,7 +203,7 @@ def test_it_gives_way_within_one_step_and_goes_on_in_the_same_run(shop: Path, sc
 
 
 def test_the_guard_gives_way_too(shop: Path, scene: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(warm, "JUDGING_TICK_SECONDS", 0.0)
+    monkeypatch.setattr(warm_run, "JUDGING_TICK_SECONDS", 0.0)
 
     async def act(on: Scene) -> None:
         run_judge = warm_run.WarmRun.judge
@@ -321,9 +321,10 @@ def test_what_did_not_help_is_dropped_and_not_tried_again(
 ) -> None:
     run_judge = warm_run.WarmRun.judge
 
-    async def strict(self: warm_run.WarmRun, cancellation: Cancellation) -> tuple[AdapterInfo, messages.Judged]:
-        info, judged = await run_judge(self, cancellation)
-        return replace(info, scale=0.0), judged  # to a small model everything of a repository like this one helps
+    async def strict(self: warm_run.WarmRun, cancellation: Cancellation) -> AdapterInfo:
+        return replace(
+            await run_judge(self, cancellation), scale=0.0
+        )  # to a small model everything of a repository like this one helps
 
     monkeypatch.setattr(warm_run.WarmRun, "judge", strict)
 

@@ -16,11 +16,9 @@ from vicinal_daemon.accelerator import Accelerator
 from vicinal_daemon.background.lesson import Lesson, changed_share, current_hashes, plan_lesson, tuning_digest
 from vicinal_daemon.background.run import WarmRun
 from vicinal_daemon.config import Settings
-from vicinal_daemon.errors import Withdrawn
 from vicinal_daemon.machine import MachineSignals, may_work_in_background, signals
 from vicinal_daemon.models import ModelFiles
 from vicinal_daemon.protocol.state import Event
-from vicinal_daemon.scheduler import Cancellation
 from vicinal_daemon.tune.adapter_file import AdapterInfo, Pick
 from vicinal_daemon.tune.adapters import AdapterStore
 from vicinal_daemon.tune.checkpoints import Checkpoints
@@ -30,9 +28,6 @@ from vicinal_indexer.errors import VicinalError
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 2.0
-JUDGING_TICK_SECONDS = 0.1
-"""So often it is asked, while the guard works, whether somebody wants the accelerator."""
-
 RETRY_SECONDS, LONGEST_RETRY_SECONDS = 600.0, 86_400.0
 """After a failure, doubled with each further one: what fails again and again must not keep the engine awake."""
 
@@ -210,27 +205,11 @@ class WarmTrainer:
                 break
             await run.step()
             self._tell(root, f"training, {run.done} of {run.steps} steps", run.done, run.steps)
-        judged = await self._judged(run)
+        judged = await run.judge_unless(self._asked)
         if judged is not None:
             await self._take_in(workspace, judged)
             await self._end_run()
             await asyncio.to_thread(self._checkpoints.clear, root)
-
-    async def _judged(self, run: WarmRun) -> AdapterInfo | None:
-        """The adapter with the scale that the guard keeps; None if somebody wanted the accelerator meanwhile."""
-        cancellation, asked = Cancellation(), self._asked()
-        judging = asyncio.ensure_future(run.judge(cancellation))
-        try:
-            while not judging.done():
-                await asyncio.wait({judging}, timeout=JUDGING_TICK_SECONDS)
-                if self._asked() > asked:
-                    cancellation.cancel(Withdrawn("somebody asks for something"))
-            return (await judging)[0]
-        except Withdrawn:
-            return None
-        finally:
-            judging.cancel()
-            await asyncio.gather(judging, return_exceptions=True)
 
     async def _take_in(self, workspace: Workspace, info: AdapterInfo) -> None:
         """Put it into the older one's place, if it is of use."""

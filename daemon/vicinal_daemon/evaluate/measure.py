@@ -131,6 +131,7 @@ def measure_place(
         measured[mode.name] = _measurement(place, mode, reading.bits, reading.bits, 0, 0.0, reading.seconds)
     # The guard is read off together with the truth, so it is not run a second time here.
     unguarded = settings.model_copy(update={"tune": settings.tune.model_copy(update={"guard": False})})
+    scales: tuple[float, ...]
     for start, strategy in sorted({(mode.start, mode.weights) for mode in modes}, key=str):
         same = [mode for mode in modes if (mode.start, mode.weights) == (start, strategy)]
         begin = warm if start == "warm" else None
