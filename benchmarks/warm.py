@@ -1,7 +1,7 @@
 """Does the repository's own adapter help, and should tuning for a request start from it?
 
-Trains the warm adapter of a package in this process, then measures bits per byte of hidden lines at seeded places: base,
-warm, base + SIFT tuning, warm + SIFT tuning, each without and with SIFT chunks in the prompt.
+Trains the warm adapter of a package in this process, then measures bits per byte of hidden lines at seeded places:
+base, warm, base + SIFT tuning, warm + SIFT tuning, each without and with SIFT chunks in the prompt.
 
     .venv/bin/python benchmarks/warm.py --package huggingface_hub --places 40 --seed 0 --out warm.jsonl
 
@@ -23,8 +23,8 @@ from learning import read_results
 from vicinal_daemon.background.choose import WarmOrder, warm_order
 from vicinal_daemon.background.lesson import SAMPLE, codes, tuning_digest
 from vicinal_daemon.cli.demo import find_package
-from vicinal_daemon.cli.progress import stages
 from vicinal_daemon.cli.indexes import load_settings
+from vicinal_daemon.cli.progress import stages
 from vicinal_daemon.cli.workbench import open_workbench
 from vicinal_daemon.complete import tunable, tuning_settings
 from vicinal_daemon.config import Settings
