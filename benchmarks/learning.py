@@ -17,8 +17,9 @@ from pathlib import Path
 from rich.console import Console
 
 from vicinal_daemon.cli.demo import find_package
+from vicinal_daemon.cli.indexes import load_settings
 from vicinal_daemon.cli.progress import stages
-from vicinal_daemon.cli.workbench import load_settings, open_workbench
+from vicinal_daemon.cli.workbench import open_workbench
 from vicinal_daemon.complete import tunable
 from vicinal_daemon.evaluate.measure import Measurement, measure_place
 from vicinal_daemon.evaluate.places import sample_places

@@ -46,10 +46,11 @@ def adapt(
     *,
     on_step: OnStep = lambda done, total, loss: None,
     cancelled: Cancelled = lambda: False,
+    start: Adapter | None = None,
 ) -> Tuned:
-    """Tune on the picks, in order, guarded by the visible context of `prompt`."""
+    """Tune on the picks, in order, from the base or from `start`; guarded by the visible context of `prompt`."""
     examples = [headed(c.path, c.language, c.text) for c in choice.picked()[: settings.tune.steps]]
-    return tune(engine, examples, prompt, tuning_settings(settings), on_step=on_step, cancelled=cancelled)
+    return tune(engine, examples, prompt, tuning_settings(settings), on_step=on_step, cancelled=cancelled, start=start)
 
 
 def tuning_settings(settings: Settings) -> TuningSettings:

@@ -7,7 +7,7 @@ choosing, tuning and prompting are the product's own (`complete`), not a copy.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from vicinal_daemon.complete import adapt, prompt_for
 from vicinal_daemon.config import Settings
@@ -18,7 +18,7 @@ from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.neighbourhood import choose, find_candidates
 from vicinal_daemon.select.strategies import Strategy
 from vicinal_daemon.target import Target
-from vicinal_daemon.tune.lora import attached
+from vicinal_daemon.tune.lora import Adapter, attached
 from vicinal_daemon.tune.tuner import GUARD_SCALES, best_scale
 from vicinal_indexer.index import RepositoryIndex
 
@@ -30,11 +30,13 @@ class Mode:
     Attributes:
         prompt: strategy whose first picks stand in the prompt.
         weights: strategy whose picks are tuned on.
+        start: what is worn, and what tuning starts from: the base or the repository's warm adapter.
     """
 
     name: str
     prompt: Strategy | None
     weights: Strategy | None
+    start: Literal["base", "warm"] = "base"
 
 
 MODES = (
@@ -44,6 +46,19 @@ MODES = (
     Mode("nn-tuned", None, "nn"),
     Mode("SIFT-tuned", None, "sift"),
     Mode("SIFT-tuned, SIFT chunks in the prompt", "sift", "sift"),
+)
+
+
+_SHOWN = "SIFT chunks in the prompt"
+WARM_MODES = (
+    Mode("in-file", None, None),
+    Mode("warm", None, None, "warm"),
+    Mode("base + SIFT", None, "sift"),
+    Mode("warm + SIFT", None, "sift", "warm"),
+    Mode(_SHOWN, "sift", None),
+    Mode(f"warm, {_SHOWN}", "sift", None, "warm"),
+    Mode(f"base + SIFT, {_SHOWN}", "sift", "sift"),
+    Mode(f"warm + SIFT, {_SHOWN}", "sift", "sift", "warm"),
 )
 
 
@@ -91,8 +106,13 @@ def measure_place(
     settings: Settings,
     modes: Sequence[Mode] = MODES,
     on_step: Callable[[int, int, float], None] = lambda done, total, loss: None,
+    warm: Adapter | None = None,
 ) -> list[Measurement]:
-    """Measure all modes at one place. Each strategy is tuned once and read with each of its prompts."""
+    """Measure all modes at one place. Each strategy is tuned once from each start and read with each of its prompts.
+
+    Args:
+        warm: the repository's own adapter; None where its guard dropped it, and the base stands for it.
+    """
     target = target_of(place, hide(text, place))
     chunks = find_candidates(index, engine.codec.offsets, target, settings)
     strategies: set[Strategy] = {s for mode in modes for s in (mode.prompt, mode.weights) if s}
@@ -109,24 +129,32 @@ def measure_place(
     for mode in modes:
         reading = base[prompts[mode.name].text]
         measured[mode.name] = _measurement(place, mode, reading.bits, reading.bits, 0, 0.0, reading.seconds)
-    for strategy in sorted({mode.weights for mode in modes if mode.weights}):
-        tuned_modes = [mode for mode in modes if mode.weights == strategy]
-        # The guard is read off together with the truth, so it is not run a second time here.
-        unguarded = settings.model_copy(update={"tune": settings.tune.model_copy(update={"guard": False})})
-        tuned = adapt(engine, choices[strategy], prompts[tuned_modes[0].name], unguarded, on_step=on_step)
-        if tuned.adapter is None:
-            continue  # nothing in the repository is related to this prompt: the answer is the base's
+    # The guard is read off together with the truth, so it is not run a second time here.
+    unguarded = settings.model_copy(update={"tune": settings.tune.model_copy(update={"guard": False})})
+    scales: tuple[float, ...]
+    for start, strategy in sorted({(mode.start, mode.weights) for mode in modes}, key=str):
+        same = [mode for mode in modes if (mode.start, mode.weights) == (start, strategy)]
+        begin = warm if start == "warm" else None
+        if strategy is None:
+            # What was not tuned for the place is worn as the held-out code has judged it: one reading, no guard.
+            adapter, steps, seconds, scales = begin, 0, 0.0, (begin.scale,) if begin is not None else ()
+        else:
+            prompt = prompts[same[0].name]
+            tuned = adapt(engine, choices[strategy], prompt, unguarded, on_step=on_step, start=begin)
+            adapter, steps, seconds, scales = tuned.adapter, len(tuned.losses), tuned.seconds[0], GUARD_SCALES
+        if adapter is None:
+            continue  # the answer is the base's: nothing in the repository is related, or there is no warm adapter
         with attached(engine.model, settings.tune.rank, settings.seed) as lora:
-            lora.load(tuned.adapter)
-            for mode in tuned_modes:
-                readings = {0.0: base[prompts[mode.name].text]}
-                for scale in GUARD_SCALES:
+            lora.load(adapter)
+            for mode in same:
+                readings = {0.0: base[prompts[mode.name].text]} if strategy else {}
+                for scale in scales:
                     lora.scale(scale)
                     readings[scale] = read_truth(engine, prompts[mode.name], target.hidden)
-                scale = best_scale({s: r.context_loss for s, r in readings.items()})
-                spent = tuned.seconds[0] + sum(r.seconds for r in readings.values())
-                bits, full = readings[scale].bits, readings[1.0].bits
-                measured[mode.name] = _measurement(place, mode, bits, full, len(tuned.losses), scale, spent)
+                kept = best_scale({s: r.context_loss for s, r in readings.items()})
+                spent = seconds + sum(r.seconds for r in readings.values())
+                bits, full = readings[kept].bits, readings[max(scales)].bits
+                measured[mode.name] = _measurement(place, mode, bits, full, steps, kept, spent)
     return [measured[mode.name] for mode in modes]
 
 

@@ -96,6 +96,23 @@ class Checkpoints:
             _log.warning("the checkpoint of %s cannot be used: %s", workspace, error)
             return None
 
+    def workspaces(self) -> tuple[str, ...]:
+        """The roots of all workspaces that have one; what cannot be read is nobody's, and is deleted.
+
+        Raises:
+            StoreUnavailable: it cannot be deleted.
+        """
+        found = []
+        with self._translated():
+            for file in sorted(self.folder.glob("*.json")):
+                try:
+                    found.append(str(json.loads(file.read_text(encoding="utf-8"))["workspace"]))
+                except (KeyError, TypeError, ValueError) as error:
+                    _log.warning("the checkpoint %s cannot be read, and is deleted: %s", file.name, error)
+                    for part in (file, *self.folder.glob(f"{file.stem}-*")):
+                        part.unlink(missing_ok=True)
+        return tuple(found)
+
     def clear(self, workspace: str) -> None:
         """Forget it.
 

@@ -46,6 +46,7 @@ def tune(
     *,
     on_step: OnStep = lambda done, total, loss: None,
     cancelled: Callable[[], bool] = lambda: False,
+    start: Adapter | None = None,
 ) -> Tuned:
     """Take one Adam step on each example in order; then keep as much of it as the visible context bears out.
 
@@ -54,7 +55,7 @@ def tune(
     """
     started = time.perf_counter()
     with Wardrobe(engine.model) as wardrobe:
-        run = TuningRun(engine, wardrobe, examples, settings)
+        run = TuningRun(engine, wardrobe, examples, settings, start=start)
         if not run.steps:
             return Tuned(None, (), {}, (0.0, 0.0))
         while run.done < run.steps:

@@ -1,0 +1,122 @@
+"""What a warm adapter studies, in this state of the repository.
+
+Owns whether an earlier choice still stands: a checkpoint goes on only if all that it rests on is there unchanged. It
+does not know when or how it is studied. Everything here may take long; call it in a thread.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vicinal_daemon.background.choose import warm_order
+from vicinal_daemon.config import Settings
+from vicinal_daemon.models import ModelFiles
+from vicinal_daemon.tune.adapter_file import AdapterInfo, Pick, adapter_key, settings_digest
+from vicinal_daemon.tune.adapters import AdapterStore
+from vicinal_daemon.tune.checkpoints import Checkpoint, Checkpoints
+from vicinal_daemon.worker.messages import Code
+from vicinal_daemon.workspaces import Workspace
+from vicinal_indexer.types import Candidate
+
+SAMPLE = 512
+"""Chunks of the repository that are looked at."""
+
+FEWEST_CHUNKS = 16
+"""A repository with fewer has nothing to teach that a request would not find."""
+
+OPEN_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What one run studies, what judges it, and the adapter that it will make.
+
+    Attributes:
+        info: its steps, scale and size are to come.
+        examples: the code of `info.picks`, in their order.
+        held_out: what the guard scores; no example is among it.
+        settings: of the repository.
+        checkpoint: where an earlier run of the same lesson stopped.
+    """
+
+    info: AdapterInfo
+    examples: tuple[Code, ...]
+    held_out: tuple[Code, ...]
+    settings: Settings
+    checkpoint: Checkpoint | None
+
+
+def tuning_digest(settings: Settings) -> str:
+    """Stands for how a warm adapter is trained: with another one, it has to be trained anew."""
+    tuning = settings.tune.model_dump(exclude={"steps"})
+    return settings_digest({**tuning, "seed": settings.seed, "warm": settings.warm.steps})
+
+
+def plan_lesson(
+    workspace: Workspace, settings: Settings, files: ModelFiles, store: AdapterStore, checkpoints: Checkpoints
+) -> Lesson | None:
+    """What there is to study: what a checkpoint was studying if all of that is still there, else a new choice.
+
+    A checkpoint that cannot go on is deleted. A refreshed adapter does not start from the old one: what that has
+    learned of code which is gone must go too.
+
+    Returns:
+        None where there is too little code.
+
+    Raises:
+        VicinalError: the index cannot be read, or the checkpoint not be deleted.
+    """
+    root, tuning = str(workspace.root), tuning_digest(settings)
+    candidates = workspace.index(OPEN_SECONDS).sample(SAMPLE, settings.seed)
+    if len(candidates) < FEWEST_CHUNKS:
+        return None
+    order = warm_order(candidates, settings.warm.steps, settings.seed)
+    by_place = {(c.chunk.path, c.chunk.content_hash): c for c in candidates}
+    found = checkpoints.load(root)
+    if found is not None and not (
+        (found.fingerprint, found.tuning) == (files.fingerprint, tuning)
+        and all((pick.path, pick.content_hash) in by_place for pick in found.picks)
+    ):
+        checkpoints.clear(root)
+        found = None
+    if found is not None:
+        picks, studied = found.picks, tuple(by_place[pick.path, pick.content_hash] for pick in found.picks)
+    else:
+        pairs = zip(order.picks, order.shares, strict=True)
+        picks, studied = tuple(Pick(c.chunk.path, c.chunk.content_hash, share) for c, share in pairs), order.picks
+    known = {pick.content_hash for pick in picks}  # of a checkpoint, when another chunk than before is held out
+    key = adapter_key(root, files.fingerprint, tuning, picks)
+    info = AdapterInfo(
+        key=key,
+        workspace=root,
+        kind="warm",
+        picks=picks,
+        fingerprint=files.fingerprint,
+        tuning=tuning,
+        steps=0,
+        scale=1.0,
+        bytes=0,
+        created=0.0,
+        used=0.0,
+        pinned=False,
+        file=store.path_for(key),
+    )
+    held_out = codes([c for c in order.held_out if c.chunk.content_hash not in known])
+    return Lesson(info, codes(studied), held_out, settings, found)
+
+
+def current_hashes(workspace: Workspace, picks: Sequence[Pick]) -> dict[str, frozenset[str]]:
+    """The content hashes of the chunks of the picks' files as they are now."""
+    return workspace.index(OPEN_SECONDS).hashes(sorted({pick.path for pick in picks}))
+
+
+def changed_share(workspace: Workspace, picks: Sequence[Pick]) -> float:
+    """The share of picks that are no longer in the repository as they were; 1 if a file has left the index."""
+    current = current_hashes(workspace, picks)
+    if any(pick.path not in current for pick in picks):
+        return 1.0
+    return sum(pick.content_hash not in current[pick.path] for pick in picks) / max(1, len(picks))
+
+
+def codes(candidates: Sequence[Candidate]) -> tuple[Code, ...]:
+    """The chunks as the engine reads them."""
+    return tuple(Code(c.chunk.path, c.chunk.language, c.chunk.text) for c in candidates)
