@@ -18,7 +18,7 @@ from vicinal_daemon.models import ModelFiles
 from vicinal_daemon.policy import Costs
 from vicinal_daemon.protocol.state import ModelState, Trouble
 from vicinal_daemon.scheduler import Cancellation, Priority, Turnstile
-from vicinal_daemon.worker.messages import Judged, Load, Result, Stepped, Unit, Written
+from vicinal_daemon.worker.messages import Judge, Judged, Load, Result, Stepped, Unit, Written
 from vicinal_daemon.worker.supervisor import Supervisor
 from vicinal_indexer.errors import VicinalError
 
@@ -124,7 +124,7 @@ class Accelerator:
         except asyncio.CancelledError:
             cancellation.event.set()
             raise
-        self._learn(result)
+        self._learn(unit, result)
         if not isinstance(result, expected):
             raise EngineFailed(f"the engine answered {type(unit).__name__} with {type(result).__name__}")
         return result
@@ -154,7 +154,7 @@ class Accelerator:
             )
         return self._supervisor
 
-    def _learn(self, result: Result) -> None:
+    def _learn(self, unit: Unit, result: Result) -> None:
         if isinstance(result, Written):
             if result.read_tokens >= TELLING_TOKENS:
                 self.costs = self.costs.learn(read=result.read_seconds / result.read_tokens)
@@ -162,7 +162,7 @@ class Accelerator:
                 self.costs = self.costs.learn(write=result.write_seconds / result.tokens)
         elif isinstance(result, Stepped):
             self.costs = self.costs.learn(step=result.seconds)
-        elif isinstance(result, Judged) and result.context_loss:
+        elif isinstance(unit, Judge) and unit.prompt is not None and isinstance(result, Judged):
             self.costs = self.costs.learn(judge=result.seconds)
 
     def start(self) -> None:

@@ -65,7 +65,14 @@ class Daemon:
         self.desk = Desk(
             settings, self.workspaces, self.accelerator, self.store, self._answered, self.events.tell, self._failed
         )
-        self.warm = WarmTrainer(settings, self.workspaces, self.accelerator, self.store, lambda: self.desk.last_asked)
+        self.warm = WarmTrainer(
+            settings,
+            self.workspaces,
+            self.accelerator,
+            self.store,
+            lambda: self.desk.last_asked,
+            on_event=self.events.tell,
+        )
         self._loop = asyncio.get_running_loop()
         self._tasks: list[asyncio.Task[None]] = []
         self._model: tuple[float, ModelFiles] | None = None
