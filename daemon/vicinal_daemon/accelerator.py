@@ -102,8 +102,8 @@ class Accelerator:
         cancellation = cancellation or Cancellation()
         if priority <= Priority.TUNE:
             self._last_asked = time.monotonic()
-        turn = self._turnstile.turn(priority, client)
-        await cancellation.first(turn.__aenter__())
+        turn = self._turnstile.turn(priority, client, cancellation)
+        await turn.__aenter__()
 
         async def work() -> Result:
             try:

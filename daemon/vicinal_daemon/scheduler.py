@@ -42,12 +42,16 @@ class Cancellation:
     def __init__(self) -> None:
         self.event = asyncio.Event()
         self.reason: VicinalError | None = None
+        self._waiting: set[asyncio.Future[None]] = set()
 
     def cancel(self, reason: VicinalError) -> None:
         """Not wanted any more; the first reason counts."""
         if self.reason is None:
             self.reason = reason
             self.event.set()
+            for future in self._waiting:
+                if not future.done():
+                    future.set_exception(reason)
 
     def is_set(self) -> bool:
         """Whether it is not wanted any more; may be asked from any thread."""
@@ -57,6 +61,20 @@ class Cancellation:
         """Raise the reason, if there is one."""
         if self.reason is not None:
             raise self.reason
+
+    @contextmanager
+    def ending(self, future: "asyncio.Future[None]") -> Iterator[None]:
+        """For the time of the block the future fails with the reason, should there come to be one.
+
+        Raises:
+            VicinalError: the reason, if there is one already.
+        """
+        self.check()
+        self._waiting.add(future)
+        try:
+            yield
+        finally:
+            self._waiting.discard(future)
 
     async def first(self, work: Awaitable[Answer]) -> Answer:
         """The result of `work`, which is cancelled as soon as it is not wanted any more.
@@ -101,16 +119,23 @@ class Turnstile:
         self._turns = count(1)
 
     @asynccontextmanager
-    async def turn(self, priority: Priority, client: str = "") -> AsyncIterator[None]:
-        """Wait for a turn and hold it for the time of the block."""
+    async def turn(
+        self, priority: Priority, client: str = "", cancellation: Cancellation | None = None
+    ) -> AsyncIterator[None]:
+        """Wait for a turn and hold it for the time of the block.
+
+        Raises:
+            VicinalError: the reason of the cancellation, while it waited.
+        """
         waiting = _Waiting(priority, next(self._arrivals), client, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
-        self._grant()
-        try:
-            await waiting.granted
-        except asyncio.CancelledError:
-            self._give_up(waiting)
-            raise
+        with (cancellation or Cancellation()).ending(waiting.granted):
+            self._waiting.append(waiting)
+            self._grant()
+            try:
+                await waiting.granted
+            except BaseException:
+                self._give_up(waiting)
+                raise
         try:
             yield
         finally:
@@ -125,7 +150,7 @@ class Turnstile:
     def _give_up(self, waiting: _Waiting) -> None:
         if waiting in self._waiting:
             self._waiting.remove(waiting)
-        elif waiting.granted.done() and not waiting.granted.cancelled():
+        elif waiting.granted.done() and not waiting.granted.cancelled() and waiting.granted.exception() is None:
             self._free += 1  # the turn came in the very moment in which it was given up
             self._grant()
 

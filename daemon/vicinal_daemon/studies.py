@@ -76,31 +76,6 @@ class Study:
     async def _run(self) -> Learned:
         run, recipe = self.recipe.begin.run, self.recipe
         try:
-<<<<<<< HEAD
-            begun = await self._accelerator.do(recipe.begin, self.priority, Begun, cancellation=self.cancellation)
-            self._begun_in = self._accelerator.generation
-            self.steps = begun.steps
-            while len(self.losses) < self.steps:
-                await self._accelerator.quiet(self.priority)
-                stepped = await self._accelerator.do(Step(run), self.priority, Stepped, cancellation=self.cancellation)
-                async with self._progress:
-                    self.losses.append(stepped.loss)
-                    self._progress.notify_all()
-                self._on_step(self)
-            if not self.losses:
-                return Learned()
-            file = self._store.path_for(recipe.info.key)
-            info = replace(recipe.info, steps=len(self.losses), created=time.time(), used=time.time())
-            try:
-                judged = await self.judge(recipe.info.key, info)
-                if judged.scale > 0:
-                    stored = replace(info, scale=judged.scale, bytes=judged.bytes, file=file)
-                    await asyncio.to_thread(self._keep, stored)
-            except StoreUnavailable as error:
-                log.warning("what was learned is used once, it cannot be kept: %s", error.message)
-                judged = await self.judge(recipe.info.key)  # in the engine's memory, for those who wait
-            return learned_from(self.losses, judged)
-=======
             while True:
                 begun = await self._accelerator.do(recipe.begin, self.priority, Begun, cancellation=self.cancellation)
                 self._begun_in = self._accelerator.generation
@@ -112,21 +87,12 @@ class Study:
                         raise
                     log.info("the engine is another one, which knows nothing of this study: it begins anew")
                     self.losses.clear()
->>>>>>> wt-api
         finally:
             async with self._progress:
                 self._progress.notify_all()
             if self._accelerator.still_knows(self._begun_in):
                 await self._accelerator.do(Drop(run), self.priority, Done)
 
-<<<<<<< HEAD
-    def _keep(self, info: AdapterInfo) -> None:
-        """Store the adapter, unless the code that it rests on has changed while it was made: nobody would expire it."""
-        if self._is_current(info):
-            self._store.add(info)
-        else:
-            info.file.unlink(missing_ok=True)
-=======
     async def _learn(self) -> Learned:
         run, recipe = self.recipe.begin.run, self.recipe
         while len(self.losses) < self.steps:
@@ -135,6 +101,7 @@ class Study:
             async with self._progress:
                 self.losses.append(stepped.loss)
                 self._progress.notify_all()
+            self._on_step(self)
         if not self.losses:
             return Learned()
         file = self._store.path_for(recipe.info.key)
@@ -142,12 +109,19 @@ class Study:
         try:
             judged = await self.judge(recipe.info.key, info)
             if judged.scale > 0:
-                self._store.add(replace(info, scale=judged.scale, bytes=judged.bytes, file=file))
+                stored = replace(info, scale=judged.scale, bytes=judged.bytes, file=file)
+                await asyncio.to_thread(self._keep, stored)
         except StoreUnavailable as error:
             log.warning("what was learned is used once, it cannot be kept: %s", error.message)
             judged = await self.judge(recipe.info.key)  # in the engine's memory, for those who wait
         return learned_from(self.losses, judged)
->>>>>>> wt-api
+
+    def _keep(self, info: AdapterInfo) -> None:
+        """Store the adapter, unless the code that it rests on has changed while it was made: nobody would expire it."""
+        if self._is_current(info):
+            self._store.add(info)
+        else:
+            info.file.unlink(missing_ok=True)
 
     async def judge(self, key: str, info: AdapterInfo | None = None) -> Judged:
         """Make an adapter of what was learned so far; it is stored only if `info` says what it is."""

@@ -75,6 +75,29 @@ def test_a_turn_that_is_given_up_while_waiting_is_nobodys() -> None:
     go(play())
 
 
+def test_who_waits_for_a_turn_that_is_not_wanted_any_more_is_told_why() -> None:
+    async def play() -> None:
+        turnstile, cancellation = Turnstile(), Cancellation()
+
+        async def wait() -> None:
+            async with turnstile.turn(Priority.WRITE, cancellation=cancellation):
+                raise AssertionError("it had no turn")
+
+        async with turnstile.turn(Priority.WRITE):
+            waiting = asyncio.ensure_future(wait())
+            await asyncio.sleep(0)
+            cancellation.cancel(Withdrawn("enough"))
+            with pytest.raises(Withdrawn, match="enough"):
+                await waiting
+            assert turnstile.counts() == {}
+        with pytest.raises(Withdrawn):
+            await wait()
+        async with turnstile.turn(Priority.WRITE):
+            pass
+
+    go(play())
+
+
 def test_a_turn_that_is_given_up_as_it_comes_goes_to_the_next() -> None:
     async def play() -> None:
         stage = Stage()

@@ -186,13 +186,10 @@ class Desk:
 
     async def _answer(self, job: Job, ticket: Ticket, on_stage: OnStage) -> protocol.Answer:
         watch = Stopwatch()
-        turn = self._in_hand.turn(Priority.WRITE, job.client)
-        with watch.stage("wait"):
-            await ticket.cancellation.first(turn.__aenter__())
-        try:
+        entered = time.perf_counter()
+        async with self._in_hand.turn(Priority.WRITE, job.client, ticket.cancellation):
+            watch.seconds["wait"] = time.perf_counter() - entered
             return await self._answer_in_hand(job, ticket, watch, on_stage)
-        finally:
-            await turn.__aexit__(None, None, None)
 
     async def _answer_in_hand(self, job: Job, ticket: Ticket, watch: Stopwatch, on_stage: OnStage) -> protocol.Answer:
         cancellation = ticket.cancellation
