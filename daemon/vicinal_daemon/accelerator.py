@@ -51,6 +51,7 @@ class Accelerator:
         self._turnstile = Turnstile()
         self._supervisor: Supervisor | None = None
         self._problem: VicinalError | None = None
+        self._loaded: ModelFiles | None = None
         self._running = ""
         self._units: set[asyncio.Task[Result]] = set()
         self.costs = Costs()
@@ -80,6 +81,12 @@ class Accelerator:
             raise
         self._problem = None
         return files
+
+    async def files(self) -> ModelFiles:
+        """As `find`, but those of the loaded model are not looked for again."""
+        if self._loaded is None or not self.is_ready:
+            self._loaded = await asyncio.to_thread(self.find)
+        return self._loaded
 
     async def do(
         self,

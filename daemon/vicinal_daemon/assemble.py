@@ -31,11 +31,15 @@ class Learned:
     scale: float = 0.0
 
 
-def text_of(text: str, log_probabilities: Sequence[float], tokens: int, seconds: float) -> protocol.Text:
+def text_of(
+    text: str, log_probabilities: Sequence[float], tokens: int, seconds: float, *, finished: bool
+) -> protocol.Text:
     """A text and how likely the model found the tokens of it that are shown."""
     count = len(log_probabilities)
     mean = sum(log_probabilities) / count if count else None
-    return protocol.Text(text=text, tokens=tokens, mean_log_probability=mean, seconds=round(seconds, 4))
+    return protocol.Text(
+        text=text, tokens=tokens, mean_log_probability=mean, seconds=round(seconds, 4), finished=finished
+    )
 
 
 def confidence_of(selection: Selection, log_probabilities: Sequence[float]) -> protocol.Confidence:

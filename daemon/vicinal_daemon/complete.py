@@ -120,7 +120,7 @@ def complete(
     on_stage("generate", 0, 0)
     with watch.stage("generate"), _wearing(engine, tuned.adapter):
         text, generated = write(engine, prompt, target, settings, cancelled)
-    shown = [p for (start, _), p in zip(generated.spans, generated.log_probabilities, strict=True) if start < len(text)]
+    shown = generated.shown(text)
     scale = tuned.adapter.scale if tuned.adapter is not None else 0.0
     learned = Learned(len(tuned.losses), tuned.losses, tuned.context_loss, scale)
     return protocol.Answer(
@@ -166,4 +166,5 @@ def _wearing(engine: Engine, adapter: Adapter | None) -> Iterator[None]:
 
 
 def _text(text: str, generated: Generated, seconds: float) -> protocol.Text:
-    return text_of(text, generated.log_probabilities, len(generated.log_probabilities), seconds)
+    shown = generated.shown(text)
+    return text_of(text, shown, generated.tokens, seconds, finished=generated.finished)

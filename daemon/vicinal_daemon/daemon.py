@@ -10,6 +10,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -27,7 +28,7 @@ from vicinal_daemon.metrics import Metrics
 from vicinal_daemon.models import ModelFiles, resolve
 from vicinal_daemon.protocol.state import AdaptersState, AdapterState, DaemonState, Event, QueueState
 from vicinal_daemon.tune.adapters import AdapterStore
-from vicinal_daemon.uncertainty.feedback import AnswerFeatures, FeedbackStore
+from vicinal_daemon.uncertainty.feedback import AnswerFeatures, FeedbackStore, Outcome
 from vicinal_daemon.workspaces import Workspace, Workspaces
 from vicinal_indexer import __version__, languages
 from vicinal_indexer.errors import VicinalError
@@ -58,6 +59,7 @@ class Daemon:
             data / "adapters", settings.adapters.limit_mb * 1_000_000, settings.adapters.limit_count
         )
         self.feedback = FeedbackStore(data / "feedback.sqlite")
+        self._notes = ThreadPoolExecutor(1, thread_name_prefix="feedback")  # in the order in which they come
         self.workspaces = Workspaces(
             load_settings, open_embedder, data, on_event=self.events.tell, on_changed=self._index_changed
         )
@@ -99,6 +101,7 @@ class Daemon:
         await self.desk.close()
         await self.accelerator.close()
         await asyncio.to_thread(self.workspaces.close)
+        await asyncio.to_thread(self._notes.shutdown)
         self.feedback.close()
 
     def state(self) -> DaemonState:
@@ -180,10 +183,22 @@ class Daemon:
     def _answered(self, answer: protocol.Answer) -> None:
         self.metrics.answered(answer)
         self.events.tell(Event(name="answer", workspace=answer.repository, detail=answer.adaptation.kind))
+        self._notes.submit(self._note, answer)
+
+    def _note(self, answer: protocol.Answer) -> None:
         try:
             self.feedback.record_answer(answer.id, _features(answer))
         except VicinalError as error:
             log.warning("an answer could not be recorded: %s", error.message)
+
+    async def record(self, identity: str, outcome: Outcome) -> None:
+        """Note what became of an answer.
+
+        Raises:
+            InputError: there is no such answer.
+            StoreUnavailable: it cannot be written.
+        """
+        await asyncio.get_running_loop().run_in_executor(self._notes, self.feedback.record, identity, outcome)
 
     def _failed(self, error: VicinalError) -> None:
         self.metrics.dropped(error_type(type(error)))

@@ -60,7 +60,7 @@ async def completions(body: CompletionsRequest, request: Request, daemon: TheDae
         return StreamingResponse(stream, media_type=EVENT_STREAM, headers={"Cache-Control": "no-store"})
 
     answer = await while_there(request, _whole(body, daemon, identity), lambda: daemon.desk.cancel(identity, None))
-    return JSONResponse(_said(identity, body, daemon, answer.completion.text, _reason(answer, body, daemon), answer))
+    return JSONResponse(_said(identity, body, daemon, answer.completion.text, _reason(answer), answer))
 
 
 async def _whole(body: CompletionsRequest, daemon: Daemon, identity: str) -> Answer:
@@ -75,10 +75,10 @@ async def _job(body: CompletionsRequest, daemon: Daemon) -> Job:
     workspace: Workspace | None
     if body.path is not None:
         root, path = locate(Place(workspace=body.workspace, path=body.path, line=1))
-        workspace = await daemon.desk.workspace(root)
+        workspace = daemon.workspaces.open(root)
         document = ("openai", body.user, root, path)
     elif body.workspace is not None:
-        workspace = await daemon.desk.workspace(Path(body.workspace))
+        workspace = daemon.workspaces.open(Path(body.workspace))
     else:
         workspace, path = await asyncio.to_thread(infer, prompt, daemon.workspaces.all(), UNKNOWN_PATH)
     settings = workspace.settings if workspace is not None else daemon.settings
@@ -121,7 +121,7 @@ async def _streamed(body: CompletionsRequest, daemon: Daemon, job: Job, identity
             return
         answer = task.result()
         rest = answer.completion.text.removeprefix(told)
-        yield _event(_said(identity, body, daemon, rest, _reason(answer, body, daemon), answer))
+        yield _event(_said(identity, body, daemon, rest, _reason(answer), answer))
         yield b"data: [DONE]\n\n"
     finally:
         if not task.done():
@@ -137,8 +137,8 @@ def _most(body: CompletionsRequest, daemon: Daemon) -> int:
     return body.max_tokens or daemon.settings.generate.max_tokens
 
 
-def _reason(answer: Answer, body: CompletionsRequest, daemon: Daemon) -> str:
-    return "length" if answer.completion.tokens >= _most(body, daemon) else "stop"
+def _reason(answer: Answer) -> str:
+    return "stop" if answer.completion.finished else "length"
 
 
 def _said(

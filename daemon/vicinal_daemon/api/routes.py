@@ -188,7 +188,7 @@ async def _query(body: QueryRequest, daemon: Daemon, cancellation: Cancellation,
         raise InputError(f"no file is ever {', '.join(unknown)}", hint="see `vicinal query --help`")
     if not body.text.strip():
         raise InputError("the question is empty", hint="ask something")
-    workspace = await daemon.desk.workspace(Path(body.workspace))
+    workspace = daemon.workspaces.open(Path(body.workspace))
     watch = Stopwatch()
     with watch.stage("index"):
         on_stage("index", 0, 0)
@@ -229,7 +229,7 @@ async def _query(body: QueryRequest, daemon: Daemon, cancellation: Cancellation,
 async def feedback(body: FeedbackRequest, daemon: TheDaemon) -> Said:
     """What became of an answer. It stays on this machine."""
     outcome = Outcome(body.event, body.accepted_characters, body.kept_share, body.after_seconds)
-    await asyncio.to_thread(daemon.feedback.record, body.id, outcome)
+    await daemon.record(body.id, outcome)
     return Said(said="noted")
 
 
@@ -249,7 +249,7 @@ async def workspaces(daemon: TheDaemon) -> OpenWorkspaces:
 @router.post("/v1/workspaces")
 async def add_workspace(body: WorkspaceRequest, daemon: TheDaemon) -> WorkspaceState:
     """Open a repository; it is indexed behind."""
-    return (await daemon.desk.workspace(Path(body.root))).state()
+    return daemon.workspaces.open(Path(body.root)).state()
 
 
 @router.delete("/v1/workspaces")
@@ -264,7 +264,7 @@ async def index(body: IndexRequest, request: Request, daemon: TheDaemon) -> Resp
     cancellation = Cancellation()
 
     async def work(on_stage: OnStage) -> IndexedState:
-        workspace = await daemon.desk.workspace(Path(body.root))
+        workspace = daemon.workspaces.open(Path(body.root))
         async with _indexing_told(daemon, workspace.root, on_stage):
             if body.action == "wait":
                 await cancellation.first(asyncio.to_thread(workspace.settle, inf, cancellation.is_set))

@@ -34,8 +34,8 @@ from vicinal_daemon.studies import Recipe, Studies, Study, learned_from
 from vicinal_daemon.target import cut, read_document
 from vicinal_daemon.tune.adapter_file import AdapterInfo
 from vicinal_daemon.tune.adapters import AdapterStore
-from vicinal_daemon.worker.messages import Wear
-from vicinal_daemon.workspaces import Workspace, Workspaces
+from vicinal_daemon.worker.messages import Wear, Written
+from vicinal_daemon.workspaces import Workspaces
 from vicinal_indexer.errors import InputError, VicinalError
 
 log = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ class Desk:
         document = (request.client, root, path)
         with self.requests.taken(request.id or uuid.uuid4().hex, document) as ticket:
             self.last_asked = time.monotonic()
-            workspace = await self.workspace(root)
+            workspace = self._workspaces.open(root)
             text = await _text(root / path, request.text)
             settings = _overridden(workspace.settings, request)
             lines = request.lines or settings.generate.lines
@@ -138,7 +138,7 @@ class Desk:
         """The cursor rests here: find and study what a completion would need. Says what is done about it."""
         root, path = locate(request)
         self.last_asked = time.monotonic()
-        workspace = await self.workspace(root)
+        workspace = self._workspaces.open(root)
         settings = workspace.settings
         target = cut(
             path, await _text(root / path, request.text), request.line, request.column, settings.generate.lines
@@ -147,7 +147,7 @@ class Desk:
         job = Job(
             document, request.client, workspace, target, settings, None, target.lines, settings.generate.max_tokens
         )
-        files = await asyncio.to_thread(self._accelerator.find)
+        files = await self._accelerator.files()
         found = await self._finder.find(job, files, Cancellation(), Stopwatch())
         if found.recipe is None:
             return "nothing to study"
@@ -155,16 +155,6 @@ class Desk:
             return "ready"
         self._study_behind(job, found.recipe)
         return "studying"
-
-    async def workspace(self, root: Path) -> Workspace:
-        """The repository, opened if it is not; its index may still be on its way.
-
-        Raises:
-            InputError: there is no such folder, or its settings are wrong.
-        """
-        if self._workspaces.get(root) is None:
-            return await asyncio.to_thread(self._workspaces.open, root)
-        return self._workspaces.open(root)
 
     def offsets(self, files: ModelFiles) -> Offsets:
         """The model's tokenizer, as far as prompts need it."""
@@ -193,7 +183,7 @@ class Desk:
 
     async def _answer_in_hand(self, job: Job, ticket: Ticket, watch: Stopwatch, on_stage: OnStage) -> protocol.Answer:
         cancellation = ticket.cancellation
-        files = await asyncio.to_thread(self._accelerator.find)
+        files = await self._accelerator.files()
         if not self._accelerator.is_ready:
             on_stage("load", 0, 0)
             with watch.stage("load"):
@@ -207,7 +197,7 @@ class Desk:
             on_stage("base", 0, 0)
             with watch.stage("base"):
                 written = await self._writer.write(job, (), plan.context_tokens, None, cancellation)
-            base = text_of(written.text, written.log_probabilities, written.tokens, watch.seconds["base"])
+            base = _text_of(written, watch.seconds["base"])
         wear, learned, nearness = await self._adapter(job, found, plan, cancellation, watch, on_stage)
         on_stage("generate", 0, 0)
         snippets = codes(found.choice.snippets(plan.picks))
@@ -228,7 +218,7 @@ class Desk:
             path=job.target.path,
             line=job.target.line,
             column=job.target.column,
-            completion=text_of(written.text, written.log_probabilities, written.tokens, spent),
+            completion=_text_of(written, spent),
             base=base,
             present=job.target.hidden,
             confidence=confidence_of(found.choice.selection, written.log_probabilities),
@@ -246,12 +236,13 @@ class Desk:
 
     def _plan(self, job: Job, found: Found, files: ModelFiles) -> Plan:
         prompt = job.settings.prompt
-        context, sizes = prompt.context_tokens, [0] * len(found.choice.snippets(prompt.picks))
-        if job.budget is not None:
-            context, sizes = self._finder.sizes(job, found, files)
         near = found.near[0] if found.near is not None else None
         likely = found.exact or near or found.warm
-        snippets = codes(found.choice.snippets(job.settings.prompt.picks))
+        snippets = codes(found.choice.snippets(prompt.picks))
+        unread = self._writer.unread(job, snippets, likely.key if likely is not None else "")
+        context, sizes = prompt.context_tokens, [prompt.pick_tokens] * len(snippets)
+        if job.budget is not None and unread is None:
+            context, sizes = self._finder.sizes(job, found, files)
         return decide(
             None if job.budget is None else job.budget - (time.perf_counter() - job.started),
             self._accelerator.costs,
@@ -259,7 +250,7 @@ class Desk:
             steps=len(found.recipe.begin.examples) if found.recipe is not None else 0,
             context_tokens=context,
             pick_tokens=sizes,
-            unread=self._writer.unread(job, snippets, likely.key if likely is not None else ""),
+            unread=unread,
         )
 
     async def _adapter(
@@ -369,6 +360,10 @@ class Desk:
         )
         self._on_answer(answer)
         return answer
+
+
+def _text_of(written: Written, seconds: float) -> protocol.Text:
+    return text_of(written.text, written.log_probabilities, written.tokens, seconds, finished=written.finished)
 
 
 async def _text(path: Path, sent: str | None) -> str:

@@ -100,7 +100,7 @@ class Finder:
         known = self._neighbourhoods.get(job.document)
         if known is None or not known.holds(job):
             revision, strategy = workspace.revision, job.settings.select.strategy
-            offsets = await asyncio.to_thread(self.offsets, files)
+            offsets = await asyncio.to_thread(self.offsets, files)  # the first time it takes a while
             with watch.stage("candidates"):
                 chunks = await cancellation.first(
                     asyncio.to_thread(find_candidates, index, offsets, job.target, job.settings, job.excluded)

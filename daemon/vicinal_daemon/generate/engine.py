@@ -39,6 +39,11 @@ class Generated:
     tokens: int = 0
     finished: bool = False
 
+    def shown(self, text: str) -> tuple[float, ...]:
+        """log p of the tokens that are in `text`, a beginning of what was generated."""
+        spans = zip(self.spans, self.log_probabilities, strict=True)
+        return tuple(value for (start, _), value in spans if start < len(text))
+
 
 class Engine(Protocol):
     """Runs a language model to continue prompts. What can also be tuned is a `TransformersEngine`."""

@@ -19,6 +19,7 @@ class Text(Message):
     tokens: int = Field(ge=0, description="tokens generated for it, before trimming")
     mean_log_probability: float | None = Field(description="natural log, over the tokens shown; null if none")
     seconds: float = Field(ge=0)
+    finished: bool = Field(default=True, description="whether it ended by itself, not at generate.max_tokens")
 
 
 class Confidence(Message):

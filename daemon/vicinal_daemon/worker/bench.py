@@ -271,10 +271,9 @@ def _text_of(code: Code) -> str:
 
 
 def _written(text: str, generated: Generated, seconds: float) -> Written:
-    shown = zip(generated.spans, generated.log_probabilities, strict=True)
     return Written(
         text=text,
-        log_probabilities=tuple(p for (start, _), p in shown if start < len(text)),
+        log_probabilities=generated.shown(text),
         tokens=generated.tokens,
         prompt_tokens=generated.prompt_tokens,
         read_tokens=generated.read_tokens,
