@@ -3,6 +3,7 @@
 import importlib.util
 import random
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -199,3 +200,24 @@ def test_too_costly_a_parse_falls_back_to_windows() -> None:
     source = random.Random(0)  # noqa: S311 - not a secret
     text = "".join(chr(source.randrange(32, 127)) if source.random() > 0.03 else "\n" for _ in range(40_000))
     check(text, "typescript")
+
+
+def test_threads_parse_at_once() -> None:
+    # In a process of its own: what is tested for ends the process, not the test.
+    code = """
+import threading
+from vicinal_indexer.chunks import chunk
+text = "".join(f"def f{n}(a, b):\\n    return [a + b for _ in range({n})]\\n\\n\\n" for n in range(400))
+whole = [piece.content_hash for piece in chunk("a.py", text, "python")]
+start, same = threading.Barrier(4), []
+def work():
+    start.wait()
+    for _ in range(6):
+        same.append([piece.content_hash for piece in chunk("a.py", text, "python")] == whole)
+threads = [threading.Thread(target=work) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(len(same), all(same))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["24", "True"]), done.stderr

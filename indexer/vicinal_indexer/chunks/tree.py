@@ -4,6 +4,7 @@ Owns parsing, its budget, and which nodes are opened. Pure. It does not know whi
 """
 
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -69,9 +70,18 @@ class Atom:
 TOP = Place("", (), 0, inner=False)
 
 
-@cache
+class _Parsers(threading.local):
+    """A parser of each language for each thread: one that two threads use at once crashes the process."""
+
+    def __init__(self) -> None:
+        self.of = cache(get_parser)
+
+
+_parsers = _Parsers()
+
+
 def _parser(language: str) -> Parser:
-    return get_parser(language)  # type: ignore[arg-type]
+    return _parsers.of(language)
 
 
 def parse(source: bytes, language: str) -> Node | None:
