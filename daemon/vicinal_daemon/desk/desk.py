@@ -16,25 +16,24 @@ from pathlib import Path
 
 from vicinal_daemon import config, protocol
 from vicinal_daemon.accelerator import Accelerator
-from vicinal_daemon.assemble import Learned, adaptation_of, confidence_of, evidence_of, text_of
+from vicinal_daemon.assemble import Learned
 from vicinal_daemon.config import Settings
+from vicinal_daemon.desk.answering import Answering, Rooms
 from vicinal_daemon.desk.finder import Finder
-from vicinal_daemon.desk.jobs import Found, Job, codes, locate
+from vicinal_daemon.desk.jobs import Job, locate
 from vicinal_daemon.desk.typed import TypedAhead
 from vicinal_daemon.desk.writer import Writer
-from vicinal_daemon.errors import Withdrawn
 from vicinal_daemon.generate.prompt import Offsets
 from vicinal_daemon.models import ModelFiles
-from vicinal_daemon.policy import Plan, Ready, decide
 from vicinal_daemon.protocol.requests import CompleteRequest, HintRequest
 from vicinal_daemon.protocol.state import Event, RecentAnswer
 from vicinal_daemon.scheduler import Cancellation, Priority, Requests, Ticket, Turnstile
 from vicinal_daemon.stages import OnStage, Stopwatch, silent
-from vicinal_daemon.studies import Recipe, Studies, Study, learned_from
+from vicinal_daemon.studies import Recipe, Studies, Study
 from vicinal_daemon.target import cut, read_document
 from vicinal_daemon.tune.adapter_file import AdapterInfo
 from vicinal_daemon.tune.adapters import AdapterStore
-from vicinal_daemon.worker.messages import Wear, Written
+from vicinal_daemon.worker.messages import Wear
 from vicinal_daemon.workspaces import Workspaces
 from vicinal_indexer.errors import InputError, VicinalError
 
@@ -72,8 +71,8 @@ class Desk:
         self.behind: set[asyncio.Task[None]] = set()
         self.requests = Requests(settings.daemon.queue)
         self.studies = Studies(accelerator, store, self._studied, self._is_current, self._stepped)
-        self._finder = Finder(accelerator, store, self.studies)
-        self._writer = Writer(accelerator)
+        finder = Finder(accelerator, store, self.studies)
+        self._rooms = Rooms(accelerator, store, self.studies, finder, Writer(accelerator))
         self.recent: deque[RecentAnswer] = deque(maxlen=RECENT_ANSWERS)
         self.last_asked = time.monotonic()
 
@@ -148,7 +147,7 @@ class Desk:
             document, request.client, workspace, target, settings, None, target.lines, settings.generate.max_tokens
         )
         files = await self._accelerator.files()
-        found = await self._finder.find(job, files, Cancellation(), Stopwatch())
+        found = await self._rooms.finder.find(job, files, Cancellation(), Stopwatch())
         if found.recipe is None:
             return "nothing to study"
         if found.exact is not None or found.dropped is not None:
@@ -158,7 +157,7 @@ class Desk:
 
     def offsets(self, files: ModelFiles) -> Offsets:
         """The model's tokenizer, as far as prompts need it."""
-        return self._finder.offsets(files)
+        return self._rooms.finder.offsets(files)
 
     def cancel(self, identity: str, document: Hashable) -> int:
         """Cancel a request by id, or whatever is done for a document; says how many requests were."""
@@ -179,125 +178,10 @@ class Desk:
         entered = time.perf_counter()
         async with self._in_hand.turn(Priority.WRITE, job.client, ticket.cancellation):
             watch.seconds["wait"] = time.perf_counter() - entered
-            return await self._answer_in_hand(job, ticket, watch, on_stage)
-
-    async def _answer_in_hand(self, job: Job, ticket: Ticket, watch: Stopwatch, on_stage: OnStage) -> protocol.Answer:
-        cancellation = ticket.cancellation
-        files = await self._accelerator.files()
-        if not self._accelerator.is_ready:
-            on_stage("load", 0, 0)
-            with watch.stage("load"):
-                await cancellation.first(self._accelerator.ready())
-        on_stage("candidates", 0, 0)
-        found = await self._finder.find(job, files, cancellation, watch)
-        with watch.stage("plan"):
-            plan = self._plan(job, found, files)
-        base = None
-        if job.compare:
-            on_stage("base", 0, 0)
-            with watch.stage("base"):
-                written = await self._writer.write(job, (), plan.context_tokens, None, cancellation)
-            base = _text_of(written, watch.seconds["base"])
-        wear, learned, nearness = await self._adapter(job, found, plan, cancellation, watch, on_stage)
-        on_stage("generate", 0, 0)
-        snippets = codes(found.choice.snippets(plan.picks))
-        with watch.stage("generate"):
-            written = await self._writer.write(job, snippets, plan.context_tokens, wear, cancellation)
-        cancellation.check()
-        if plan.behind and found.recipe is not None:
-            self._study_behind(job, found.recipe)
-        spent = written.read_seconds + written.write_seconds
-        watch.seconds |= {
-            "read": written.read_seconds,
-            "write": written.write_seconds,
-            "total": time.perf_counter() - job.started,
-        }
-        return protocol.Answer(
-            id=ticket.id,
-            repository=job.root,
-            path=job.target.path,
-            line=job.target.line,
-            column=job.target.column,
-            completion=_text_of(written, spent),
-            base=base,
-            present=job.target.hidden,
-            confidence=confidence_of(found.choice.selection, written.log_probabilities),
-            adaptation=adaptation_of(
-                plan.kind, job.settings.select.strategy, learned, nearness=nearness, behind=plan.behind
-            ),
-            evidence=evidence_of(found.choice, 0 if plan.kind == "warm" else learned.steps, len(snippets)),
-            candidates=found.choice.candidates,
-            skipped_files=job.workspace.state().skipped if job.workspace is not None else 0,
-            model=files.name,
-            device=self._accelerator.state().device,
-            seed=job.settings.seed,
-            seconds={name: round(value, 4) for name, value in watch.seconds.items()},
-        )
-
-    def _plan(self, job: Job, found: Found, files: ModelFiles) -> Plan:
-        prompt = job.settings.prompt
-        near = found.near[0] if found.near is not None else None
-        likely = found.exact or near or found.warm
-        snippets = codes(found.choice.snippets(prompt.picks))
-        unread = self._writer.unread(job, snippets, likely.key if likely is not None else "")
-        context, sizes = prompt.context_tokens, [prompt.pick_tokens] * len(snippets)
-        if job.budget is not None and unread is None:
-            context, sizes = self._finder.sizes(job, found, files)
-        return decide(
-            None if job.budget is None else job.budget - (time.perf_counter() - job.started),
-            self._accelerator.costs,
-            Ready(found.exact is not None or found.dropped is not None, near is not None, found.warm is not None),
-            steps=len(found.recipe.begin.examples) if found.recipe is not None else 0,
-            context_tokens=context,
-            pick_tokens=sizes,
-            unread=unread,
-        )
-
-    async def _adapter(
-        self, job: Job, found: Found, plan: Plan, cancellation: Cancellation, watch: Stopwatch, on_stage: OnStage
-    ) -> tuple[Wear | None, Learned, float]:
-        """What the answer is written with, what it is made of, and how near its selection is to this one."""
-        if plan.kind == "fresh" and found.recipe is not None:
-            return *await self._tune(job, found.recipe, plan, cancellation, watch, on_stage), 1.0
-        if plan.kind == "cached" and found.exact is None and found.dropped is not None:
-            return None, found.dropped, 1.0
-        chosen, nearness = found.exact, 1.0
-        if plan.kind == "cached" and chosen is None and found.near is not None:
-            chosen, nearness = found.near
-        if plan.kind == "warm":
-            chosen = found.warm
-        if plan.kind == "base" or chosen is None:
-            return None, Learned(), 1.0
-        self._store.touch(chosen.key)
-        learned = self.studies.learned(chosen.key) or Learned(chosen.steps, scale=chosen.scale)
-        return Wear(chosen.key, chosen.file), learned, nearness
-
-    async def _tune(
-        self, job: Job, recipe: Recipe, plan: Plan, cancellation: Cancellation, watch: Stopwatch, on_stage: OnStage
-    ) -> tuple[Wear | None, Learned]:
-        """Take the planned steps, in the study that may go on behind; the adapter that they make."""
-        study = self.studies.start(job.document, recipe, Priority.TUNE)
-        on_stage("tune", 0, plan.steps)
-        try:
-            with watch.stage("tune"):
-                for step in range(1, plan.steps + 1):
-                    await cancellation.first(study.reach(step))
-                    on_stage("tune", step, plan.steps)
-                if plan.steps < study.steps:
-                    wear = Wear(f"{recipe.info.key}.{plan.steps}", None)
-                    judged = await cancellation.first(study.judge(wear.key))
-                    learned = learned_from(study.losses[: plan.steps], judged)
-                else:
-                    learned = await cancellation.first(asyncio.shield(study.task))
-                    wear = Wear(recipe.info.key, recipe.info.file)
-        except Withdrawn:
-            # Called off, not superseded: whoever called it off wants the accelerator free, not the rest of the study.
-            if cancellation.is_set() and self.studies.under_way(recipe.info.key) is study:
-                self.studies.cancel(job.document)
-            raise
-        finally:
-            study.priority = Priority.SPECULATE  # nobody waits for it any more
-        return (wear if learned.scale > 0 else None), learned
+            answer, behind = await Answering(self._rooms, job, ticket, watch, on_stage).answer()
+        if behind is not None:
+            self._study_behind(job, behind)
+        return answer
 
     def _study_behind(self, job: Job, recipe: Recipe) -> None:
         self._jobs[job.document] = job
@@ -315,7 +199,7 @@ class Desk:
 
         async def read() -> None:
             try:
-                await self._writer.read_ahead(job, prompt.snippets, prompt.context_tokens, wear)
+                await self._rooms.writer.read_ahead(job, prompt.snippets, prompt.context_tokens, wear)
             except VicinalError as error:
                 log.info("reading ahead failed: %s", error.message)
 
@@ -360,10 +244,6 @@ class Desk:
         )
         self._on_answer(answer)
         return answer
-
-
-def _text_of(written: Written, seconds: float) -> protocol.Text:
-    return text_of(written.text, written.log_probabilities, written.tokens, seconds, finished=written.finished)
 
 
 async def _text(path: Path, sent: str | None) -> str:
