@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from vicinal_daemon.api import errors, openai, routes
+from vicinal_daemon.api import errors, keeping, openai, routes
 from vicinal_daemon.api.guard import Guard
 from vicinal_daemon.config import Settings
 from vicinal_daemon.daemon import Daemon
@@ -55,6 +55,7 @@ def create_app(settings: Settings, place: Place) -> FastAPI:
     )
     errors.install(app)
     app.include_router(routes.router)
+    app.include_router(keeping.router)
     app.include_router(openai.router)
     app.add_middleware(Guard, max_body_bytes=MAX_BODY_BYTES)
     return app

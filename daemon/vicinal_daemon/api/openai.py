@@ -12,12 +12,13 @@ import uuid
 from collections.abc import AsyncIterator, Hashable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from vicinal_daemon.api.errors import trouble_of
+from vicinal_daemon.api.shared import TheDaemon
 from vicinal_daemon.api.streams import EVENT_STREAM, while_there
 from vicinal_daemon.daemon import Daemon
 from vicinal_daemon.desk import Job, locate
@@ -33,14 +34,6 @@ from vicinal_indexer.types import Region
 router = APIRouter()
 BUDGET_SECONDS = 3.0
 UNKNOWN_PATH = "untitled"
-
-
-def _daemon(request: Request) -> Daemon:
-    daemon: Daemon = request.app.state.daemon
-    return daemon
-
-
-TheDaemon = Annotated[Daemon, Depends(_daemon)]
 
 
 @router.get("/v1/models")
