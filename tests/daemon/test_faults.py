@@ -13,6 +13,8 @@ import httpx2
 import psutil
 import pytest
 
+pytestmark = pytest.mark.slow  # a daemon or an engine of its own for most scenes
+
 LiveDaemon = Any  # of conftest.py
 LINE = 10
 CLIENTS = 20

@@ -24,6 +24,8 @@ from vicinal_daemon.tune.checkpoints import Checkpoint, Checkpoints
 from vicinal_daemon.worker import messages
 from vicinal_daemon.workspaces import Workspace
 
+pytestmark = pytest.mark.slow  # a daemon or an engine of its own for most scenes
+
 WORDS = """payment refund shipment return invoice discount voucher parcel cart basket ledger receipt customer
 address country currency tax carrier warehouse supplier contract audit""".split()
 MODULE = '''"""Handle {name} messages."""
