@@ -125,7 +125,7 @@ def scene(shop: Path, daemon_settings: Callable[..., Settings], monkeypatch: pyt
         async def run() -> None:
             flags: dict[str, object] = {"warm__idle_seconds": 0, "warm__steps": 6, "tune__guard": False}
             settings = daemon_settings(**(flags | more))
-            daemon = Daemon(settings, "test", lambda root: settings)
+            daemon = Daemon(settings, lambda: "test", lambda root: settings)
             on_stage = Scene(daemon, shop)
             await daemon.open()
             try:
