@@ -61,8 +61,17 @@ class TypedAhead:
         if (digest(target.left[: said.length]), _around(target)) != (said.left, said.around):
             return None
         completion = said.answer.completion.model_copy(update={"text": text[len(typed) :], "seconds": 0.0})
+        adaptation = said.answer.adaptation
+        if adaptation.kind == "fresh":  # it was, for the answer before
+            adaptation = adaptation.model_copy(update={"kind": "cached"})
         return said.answer.model_copy(
-            update={"line": target.line, "column": target.column, "completion": completion, "typed_ahead": True}
+            update={
+                "line": target.line,
+                "column": target.column,
+                "completion": completion,
+                "adaptation": adaptation,
+                "typed_ahead": True,
+            }
         )
 
 
