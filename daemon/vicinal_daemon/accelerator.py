@@ -35,7 +35,8 @@ class Accelerator:
     """The one owner of the engine process.
 
     Args:
-        find: finds the model's files; asked before each start, since a model may be fetched while the daemon runs.
+        find: finds the model's files; takes some milliseconds. Asked again while the model is not loaded, since it may
+            be fetched while the daemon runs.
         settings: of the daemon.
         log: where the engine's words go.
         on_change: told when the model is loaded, unloaded or lost.

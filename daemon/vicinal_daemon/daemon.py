@@ -77,7 +77,6 @@ class Daemon:
         )
         self._loop = asyncio.get_running_loop()
         self._tasks: list[asyncio.Task[None]] = []
-        self._model: tuple[float, ModelFiles] | None = None
         self._process = psutil.Process()
 
     async def open(self) -> None:
@@ -171,11 +170,7 @@ class Daemon:
             log.info("%d adapters expired", len(keys))
 
     def _files(self) -> ModelFiles:
-        """The model's files, looked up again every now and then: it may have been fetched, or deleted."""
-        now = time.monotonic()
-        if self._model is None or now - self._model[0] > TICK_SECONDS:
-            self._model = now, resolve(self.settings.model.name, self.settings.model.cache_dir)
-        return self._model[1]
+        return resolve(self.settings.model.name, self.settings.model.cache_dir)
 
     def _engine_changed(self) -> None:
         self.events.tell(Event(name="model", stage=self.accelerator.state().state))

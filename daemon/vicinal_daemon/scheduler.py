@@ -53,6 +53,10 @@ class Cancellation:
                 if not future.done():
                     future.set_exception(reason)
 
+    def withdraw(self) -> None:
+        """Whoever asked has cancelled it, or has gone."""
+        self.cancel(Withdrawn("the request was cancelled"))
+
     def is_set(self) -> bool:
         """Whether it is not wanted any more; may be asked from any thread."""
         return self.reason is not None
@@ -214,7 +218,7 @@ class Requests:
         """Cancel by id or document; says how many were."""
         found = {id(t): t for t in (self._by_id.get(identity), self._by_document.get(document)) if t is not None}
         for ticket in found.values():
-            ticket.cancellation.cancel(Withdrawn("the request was cancelled"))
+            ticket.cancellation.withdraw()
             self._leave(ticket)
         return len(found)
 

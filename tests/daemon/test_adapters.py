@@ -19,7 +19,7 @@ from vicinal_daemon.tune.adapters import AdapterStore, temporary_for
 from vicinal_daemon.tune.checkpoints import Checkpoint, Checkpoints
 from vicinal_indexer.errors import StoreUnavailable
 
-SHOP, MODEL = "/work/shop", "fingerprint of a model"
+SHOP, MODEL = "/home/ada/shop", "fingerprint of a model"
 TUNING = settings_digest({"rank": 16, "steps": 8})
 
 

@@ -16,8 +16,7 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, TypeAdapter
 
 from vicinal_daemon.api.shared import OPEN_SECONDS, Count, Said, TheDaemon, indexing_told
-from vicinal_daemon.api.streams import EVENT_STREAM, answered, sent
-from vicinal_daemon.errors import Withdrawn
+from vicinal_daemon.api.streams import answered, event_stream, sent
 from vicinal_daemon.models import KNOWN, list_models, pull, pull_again
 from vicinal_daemon.protocol.requests import (
     FolderPath,
@@ -95,7 +94,7 @@ async def index(body: IndexRequest, request: Request, daemon: TheDaemon) -> Resp
             {**workspace.state().model_dump(), "sync": _plain(report), "holdings": _plain(found)}
         )
 
-    return await answered(request, work, lambda: cancellation.cancel(Withdrawn("the request was cancelled")))
+    return await answered(request, work, cancellation.withdraw)
 
 
 def _plain(value: SyncReport | IndexStatus) -> Json:
@@ -162,7 +161,7 @@ async def events(daemon: TheDaemon) -> StreamingResponse:
             async for event in happening:
                 yield sent("event", event)
 
-    return StreamingResponse(told(), media_type=EVENT_STREAM, headers={"Cache-Control": "no-store"})
+    return event_stream(told())
 
 
 @router.post("/v1/shutdown")

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response
 
 from vicinal_daemon.api.errors import trouble_of
 from vicinal_daemon.api.shared import TheDaemon
-from vicinal_daemon.api.streams import EVENT_STREAM, while_there
+from vicinal_daemon.api.streams import event_stream, while_there
 from vicinal_daemon.daemon import Daemon
 from vicinal_daemon.desk import Job, locate
 from vicinal_daemon.desk.infer import infer
@@ -47,17 +47,11 @@ async def models(daemon: TheDaemon) -> dict[str, Any]:
 async def completions(body: CompletionsRequest, request: Request, daemon: TheDaemon) -> Response:
     """Continue a prompt, with what the repository that it comes from tells."""
     identity = f"cmpl-{uuid.uuid4().hex}"
+    job = await _job(body, daemon)
     if body.stream:
-        job = await _job(body, daemon)
-        stream = _streamed(body, daemon, job, identity)
-        return StreamingResponse(stream, media_type=EVENT_STREAM, headers={"Cache-Control": "no-store"})
-
-    answer = await while_there(request, _whole(body, daemon, identity), lambda: daemon.desk.cancel(identity, None))
-    return JSONResponse(_said(identity, body, daemon, answer.completion.text, _reason(answer), answer))
-
-
-async def _whole(body: CompletionsRequest, daemon: Daemon, identity: str) -> Answer:
-    return await daemon.desk.write(await _job(body, daemon), identity)
+        return event_stream(_streamed(body, daemon, job, identity))
+    answer = await while_there(request, daemon.desk.write(job, identity), lambda: daemon.desk.cancel(identity, None))
+    return JSONResponse(await _ended(identity, body, daemon, job, answer.completion.text, answer))
 
 
 async def _job(body: CompletionsRequest, daemon: Daemon) -> Job:
@@ -114,7 +108,7 @@ async def _streamed(body: CompletionsRequest, daemon: Daemon, job: Job, identity
             return
         answer = task.result()
         rest = answer.completion.text.removeprefix(told)
-        yield _event(_said(identity, body, daemon, rest, _reason(answer), answer))
+        yield _event(await _ended(identity, body, daemon, job, rest, answer))
         yield b"data: [DONE]\n\n"
     finally:
         if not task.done():
@@ -126,27 +120,24 @@ def _event(value: dict[str, Any]) -> bytes:
     return f"data: {json.dumps(value)}\n\n".encode()
 
 
-def _most(body: CompletionsRequest, daemon: Daemon) -> int:
-    return body.max_tokens or daemon.settings.generate.max_tokens
-
-
-def _reason(answer: Answer) -> str:
-    return "stop" if answer.completion.finished else "length"
-
-
-def _said(
-    identity: str, body: CompletionsRequest, daemon: Daemon, text: str, reason: str | None, answer: Answer | None = None
+async def _ended(
+    identity: str, body: CompletionsRequest, daemon: Daemon, job: Job, text: str, answer: Answer
 ) -> dict[str, Any]:
-    said: dict[str, Any] = {
+    """The last that is said: the rest of the text, why it ended, and what it rests on."""
+    read = len(daemon.desk.offsets(await daemon.accelerator.files())(job.target.left))
+    written = min(answer.completion.tokens, job.max_tokens)  # healing the prompt's last token costs some more
+    return {
+        **_said(identity, body, daemon, text, "stop" if answer.completion.finished else "length"),
+        "usage": {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written},
+        "vicinal": answer.model_dump(include={"repository", "path", "confidence", "adaptation", "evidence"}),
+    }
+
+
+def _said(identity: str, body: CompletionsRequest, daemon: Daemon, text: str, reason: str | None) -> dict[str, Any]:
+    return {
         "id": identity,
         "object": "text_completion",
         "created": int(time.time()),
         "model": body.model or daemon.settings.model.name,
         "choices": [{"text": text, "index": 0, "logprobs": None, "finish_reason": reason}],
     }
-    if answer is not None:
-        read = len(daemon.desk.offsets(daemon.accelerator.find())(_prompt(body)))
-        written = min(answer.completion.tokens, _most(body, daemon))  # healing the prompt's last token costs some more
-        said["usage"] = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
-        said["vicinal"] = answer.model_dump(include={"repository", "path", "confidence", "adaptation", "evidence"})
-    return said

@@ -16,7 +16,6 @@ from vicinal_daemon.api.shared import OPEN_SECONDS, Count, Said, TheDaemon, inde
 from vicinal_daemon.api.streams import answered
 from vicinal_daemon.daemon import Daemon
 from vicinal_daemon.desk import locate
-from vicinal_daemon.errors import Withdrawn
 from vicinal_daemon.metrics import CONTENT_TYPE
 from vicinal_daemon.protocol import Answer, Findings
 from vicinal_daemon.protocol.requests import (
@@ -99,7 +98,7 @@ async def query(body: QueryRequest, request: Request, daemon: TheDaemon) -> Resp
         async with indexing_told(daemon, Path(body.workspace), on_stage) as tell:
             return await _query(body, daemon, cancellation, tell)
 
-    return await answered(request, work, lambda: cancellation.cancel(Withdrawn("the request was cancelled")))
+    return await answered(request, work, cancellation.withdraw)
 
 
 async def _query(body: QueryRequest, daemon: Daemon, cancellation: Cancellation, on_stage: OnStage) -> Findings:
@@ -132,7 +131,7 @@ async def _query(body: QueryRequest, daemon: Daemon, cancellation: Cancellation,
     if body.answer and findings.findings:
         on_stage("answer", 0, 0)
         with watch.stage("answer"):
-            files = await asyncio.to_thread(daemon.accelerator.find)
+            files = await daemon.accelerator.files()
             system, user = messages(findings, daemon.desk.offsets(files))
             unit = Chat(system, user, MAX_TOKENS)
             written = await daemon.accelerator.do(

@@ -34,9 +34,14 @@ async def answered(request: Request, work: Work, call_off: CallOff) -> Response:
         call_off: called if the caller goes away; the work must end soon after.
     """
     if wants_stream(request):
-        return StreamingResponse(_told(work, call_off), media_type=EVENT_STREAM, headers={"Cache-Control": "no-store"})
+        return event_stream(_told(work, call_off))
     result = await while_there(request, work(lambda stage, done, total: None), call_off)
     return Response(result.model_dump_json(), media_type="application/json")
+
+
+def event_stream(events: AsyncIterator[bytes]) -> StreamingResponse:
+    """Server-sent events as they come."""
+    return StreamingResponse(events, media_type=EVENT_STREAM, headers={"Cache-Control": "no-store"})
 
 
 async def while_there(request: Request, work: Coroutine[None, None, Result], call_off: CallOff) -> Result:

@@ -146,7 +146,7 @@ class WarmTrainer:
         root, settings, revision = str(workspace.root), workspace.settings, workspace.revision
         if settings.warm.steps == 0:
             return
-        files = await asyncio.to_thread(self._accelerator.find)
+        files = await self._accelerator.files()
         tuning = tuning_digest(settings)
         stamp = (revision, files.fingerprint, tuning, settings.warm.refresh)
         if self._settled.get(root) == stamp:

@@ -14,6 +14,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING, BinaryIO
 
+from vicinal_daemon.errors import EngineFailed, EngineOutOfMemory, error_type
 from vicinal_daemon.worker import frames
 from vicinal_daemon.worker.messages import Done, Envelope, Failed, Piece, Result, Unit
 from vicinal_indexer.errors import VicinalError
@@ -105,11 +106,11 @@ def _outcome(bench: "Bench", line: Line, number: int, unit: Unit) -> Result | Fa
     try:
         return bench.do(unit, cancelled=lambda: line.cancelled(number), on_piece=on_piece)
     except VicinalError as error:
-        return Failed(type(error).__name__, error.message, error.hint)
+        return Failed(error_type(type(error)), error.message, error.hint)
     except Exception as error:  # noqa: BLE001 - whatever it is, it costs one unit
         traceback.print_exc()
-        kind = "EngineOutOfMemory" if _is_out_of_memory(error) else "EngineFailed"
-        return Failed(kind, f"{type(unit).__name__} failed: {error!r}", "")
+        kind = EngineOutOfMemory if _is_out_of_memory(error) else EngineFailed
+        return Failed(error_type(kind), f"{type(unit).__name__} failed: {error!r}", "")
 
 
 def _is_out_of_memory(error: Exception) -> bool:

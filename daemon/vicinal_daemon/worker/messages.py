@@ -210,7 +210,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A unit failed by a typed error; the process goes on. `kind` is the name of the error's class."""
+    """A unit failed by a typed error; the process goes on. `kind` is its name as in the API (`errors.error_type`)."""
 
     kind: str
     message: str

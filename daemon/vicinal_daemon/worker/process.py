@@ -17,12 +17,10 @@ from typing import Any, BinaryIO
 
 import psutil
 
-from vicinal_daemon import errors
-from vicinal_daemon.errors import EngineCrashed, EngineFailed, EngineHung, EngineOutOfMemory
+from vicinal_daemon.errors import EngineCrashed, EngineFailed, EngineHung, EngineOutOfMemory, errors_by_type
 from vicinal_daemon.machine import many_threads_again
 from vicinal_daemon.worker import frames
 from vicinal_daemon.worker.messages import Envelope, Failed, Load, Piece, Result, Unit
-from vicinal_indexer import errors as indexer_errors
 from vicinal_indexer.errors import VicinalError
 
 OnPiece = Callable[[str], None]
@@ -227,11 +225,10 @@ def _appending(log: Path | None) -> Iterator[BinaryIO | None]:
 
 
 def _error(failed: Failed) -> VicinalError:
-    for module in (errors, indexer_errors):
-        kind = getattr(module, failed.kind, None)
-        if isinstance(kind, type) and issubclass(kind, VicinalError):
-            return kind(failed.message, hint=failed.hint)
-    return EngineFailed(f"{failed.kind}: {failed.message}", hint=failed.hint)
+    kind = errors_by_type().get(failed.kind)
+    if kind is None:
+        return EngineFailed(f"{failed.kind}: {failed.message}", hint=failed.hint)
+    return kind(failed.message, hint=failed.hint)
 
 
 def _obituary(code: int) -> str:
