@@ -102,8 +102,10 @@ def decide(
     picks, context = len(pick_tokens), context_tokens
     reading = (costs.read or 0.0) * full
     if costs.read and reading + writing > budget:
-        picks, context = _shorter(int((budget - writing) / costs.read), context_tokens, pick_tokens)
-        reading = costs.read * (sum(pick_tokens[:picks]) + context)
+        shorter = _shorter(int((budget - writing) / costs.read), context_tokens, pick_tokens)
+        tokens = sum(pick_tokens[: shorter[0]]) + shorter[1]
+        if tokens < full:  # else what the engine knows of the full prompt makes that the quicker one
+            (picks, context), reading = shorter, costs.read * tokens
     if ready.exact:
         return Plan("cached", 0, picks, context, behind=False)
     fitting = 0

@@ -33,8 +33,8 @@ def typed(shop: Path, text: str, **more: object) -> CompleteRequest:
 
 async def finished(daemon: Daemon) -> None:
     """Everything that goes on behind the answers is done."""
-    while daemon.desk.studies.tasks() or daemon.desk.behind:
-        await asyncio.gather(*daemon.desk.studies.tasks(), *daemon.desk.behind, return_exceptions=True)
+    while daemon.desk.studies.tasks() or daemon.desk.ahead.tasks:
+        await asyncio.gather(*daemon.desk.studies.tasks(), *daemon.desk.ahead.tasks, return_exceptions=True)
 
 
 def text_of(shop: Path) -> str:
@@ -289,6 +289,20 @@ def test_a_request_sets_what_a_repository_may_and_nothing_else(shop: Path, stage
         assert answer.adaptation.steps == 1
         with pytest.raises(InputError, match=r"model\.name"):
             await daemon.desk.complete(request(shop, settings={"model.name": "/evil"}))
+
+    stage.play(play)
+
+
+def test_what_did_not_fit_the_prompt_is_read_behind_and_serves_the_next_key(shop: Path, stage: Any) -> None:
+    async def play(daemon: Daemon) -> None:
+        text, settings = text_of(shop), {"tune.steps": 0}
+        await daemon.desk.complete(request(shop, settings=settings))
+        daemon.accelerator.costs = type(daemon.accelerator.costs)(read=0.05, write=1e-6)
+        hurried = await daemon.desk.complete(typed(shop, text, client="hand", settings=settings, budget_ms=1000))
+        assert not any(piece.in_prompt for piece in hurried.evidence)
+        await finished(daemon)
+        next_key = await daemon.desk.complete(typed(shop, text + "x", client="hand", settings=settings, budget_ms=1000))
+        assert any(piece.in_prompt for piece in next_key.evidence)
 
     stage.play(play)
 

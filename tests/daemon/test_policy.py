@@ -91,6 +91,17 @@ def test_what_is_planned_fits_or_is_the_least_there_is(
     assert told.behind == (0 <= told.steps < steps)
 
 
+def test_a_prompt_that_the_engine_knows_is_not_cut_even_if_writing_alone_takes_too_long() -> None:
+    slow = Costs(read=0.003, write=1.0)
+    known, anew = (
+        decide(0.3, slow, NOTHING, steps=0, context_tokens=512, pick_tokens=PICKS, unread=unread)
+        for unread in (8, None)
+    )
+    assert (known.picks, known.context_tokens) == (len(PICKS), 512)
+    assert anew.picks == 0
+    assert anew.context_tokens < 512
+
+
 def test_costs_follow_what_is_measured() -> None:
     costs = Costs().learn(step=1.0)
     assert costs.step == 1.0

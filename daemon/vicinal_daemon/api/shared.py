@@ -18,7 +18,7 @@ OPEN_SECONDS = 60.0
 INDEX_STAGES = ("wait", "scan", "index", "optimize")
 
 
-def _daemon(request: Request) -> Daemon:
+async def _daemon(request: Request) -> Daemon:  # async: the framework would send it to a thread and back
     daemon: Daemon = request.app.state.daemon
     return daemon
 

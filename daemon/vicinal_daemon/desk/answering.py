@@ -21,7 +21,7 @@ from vicinal_daemon.scheduler import Priority, Ticket
 from vicinal_daemon.stages import OnStage, Stopwatch
 from vicinal_daemon.studies import Recipe, Studies, learned_from
 from vicinal_daemon.tune.adapters import AdapterStore
-from vicinal_daemon.worker.messages import Wear, Written
+from vicinal_daemon.worker.messages import Code, Wear, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,19 @@ class Rooms:
     writer: Writer
 
 
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """What is worth doing behind an answer.
+
+    Attributes:
+        study: what to study.
+        unread: the code in the full prompt, if the answer's was shorter; and what it is to be read with.
+    """
+
+    study: Recipe | None
+    unread: tuple[tuple[Code, ...], Wear | None] | None
+
+
 class Answering:
     """The answer to one job."""
 
@@ -46,8 +59,8 @@ class Answering:
         self._watch = watch
         self._on_stage = on_stage
 
-    async def answer(self) -> tuple[protocol.Answer, Recipe | None]:
-        """The answer, and what is to be studied behind it.
+    async def answer(self) -> tuple[protocol.Answer, Behind]:
+        """The answer, and what is worth doing behind it.
 
         Raises:
             VicinalError: the reason of a cancellation; the index or the model cannot be used.
@@ -61,7 +74,8 @@ class Answering:
         on_stage("candidates", 0, 0)
         found = await self._rooms.finder.find(job, files, cancellation, watch)
         with watch.stage("plan"):
-            plan = self._plan(found, files)
+            full = codes(found.choice.snippets(job.settings.prompt.picks))
+            plan, shortened = self._plan(found, full, files)
         base = None
         if job.compare:
             on_stage("base", 0, 0)
@@ -70,7 +84,7 @@ class Answering:
             base = _text_of(written, watch.seconds["base"])
         wear, learned, nearness = await self._adapter(found, plan)
         on_stage("generate", 0, 0)
-        snippets = codes(found.choice.snippets(plan.picks))
+        snippets = full[: plan.picks]
         with watch.stage("generate"):
             written = await self._rooms.writer.write(job, snippets, plan.context_tokens, wear, cancellation)
         cancellation.check()
@@ -101,19 +115,19 @@ class Answering:
             seed=job.settings.seed,
             seconds={name: round(value, 4) for name, value in watch.seconds.items()},
         )
-        return answer, found.recipe if plan.behind else None
+        return answer, Behind(found.recipe if plan.behind else None, (full, wear) if shortened else None)
 
-    def _plan(self, found: Found, files: ModelFiles) -> Plan:
+    def _plan(self, found: Found, snippets: tuple[Code, ...], files: ModelFiles) -> tuple[Plan, bool]:
+        """What to do with this code in a full prompt; and whether the prompt must be shorter."""
         job = self._job
         prompt = job.settings.prompt
         near = found.near[0] if found.near is not None else None
-        likely = found.exact or near or found.warm
-        snippets = codes(found.choice.snippets(prompt.picks))
+        likely = found.exact or (near or found.warm if found.dropped is None else None)
         unread = self._rooms.writer.unread(job, snippets, likely.key if likely is not None else "")
         context, sizes = prompt.context_tokens, [prompt.pick_tokens] * len(snippets)
         if job.budget is not None and unread is None:
             context, sizes = self._rooms.finder.sizes(job, found, files)
-        return decide(
+        plan = decide(
             None if job.budget is None else job.budget - (time.perf_counter() - job.started),
             self._rooms.accelerator.costs,
             Ready(found.exact is not None or found.dropped is not None, near is not None, found.warm is not None),
@@ -122,6 +136,7 @@ class Answering:
             pick_tokens=sizes,
             unread=unread,
         )
+        return plan, plan.picks < len(sizes) or plan.context_tokens < context
 
     async def _adapter(self, found: Found, plan: Plan) -> tuple[Wear | None, Learned, float]:
         """What the answer is written with, what it is made of, and how near its selection is to this one."""

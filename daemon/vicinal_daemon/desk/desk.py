@@ -18,6 +18,7 @@ from vicinal_daemon import config, protocol
 from vicinal_daemon.accelerator import Accelerator
 from vicinal_daemon.assemble import Learned
 from vicinal_daemon.config import Settings
+from vicinal_daemon.desk.ahead import ReadingAhead
 from vicinal_daemon.desk.answering import Answering, Rooms
 from vicinal_daemon.desk.finder import Finder
 from vicinal_daemon.desk.jobs import Job, locate
@@ -68,11 +69,12 @@ class Desk:
         self._typed = TypedAhead()
         self._in_hand = Turnstile(IN_HAND)
         self._jobs: OrderedDict[Hashable, Job] = OrderedDict()  # the last of each document
-        self.behind: set[asyncio.Task[None]] = set()
         self.requests = Requests(settings.daemon.queue)
         self.studies = Studies(accelerator, store, self._studied, self._is_current, self._stepped)
         finder = Finder(accelerator, store, self.studies)
-        self._rooms = Rooms(accelerator, store, self.studies, finder, Writer(accelerator))
+        writer = Writer(accelerator)
+        self._rooms = Rooms(accelerator, store, self.studies, finder, writer)
+        self.ahead = ReadingAhead(accelerator, writer)
         self.recent: deque[RecentAnswer] = deque(maxlen=RECENT_ANSWERS)
         self.last_asked = time.monotonic()
 
@@ -169,18 +171,20 @@ class Desk:
         """Drop what is under way."""
         self.requests.cancel_all()
         await self.studies.close()
-        for task in self.behind:
-            task.cancel()
-        await asyncio.gather(*self.behind, return_exceptions=True)
+        await self.ahead.close()
 
     async def _answer(self, job: Job, ticket: Ticket, on_stage: OnStage) -> protocol.Answer:
         watch = Stopwatch()
+        self.ahead.stop()
         entered = time.perf_counter()
         async with self._in_hand.turn(Priority.WRITE, job.client, ticket.cancellation):
             watch.seconds["wait"] = time.perf_counter() - entered
             answer, behind = await Answering(self._rooms, job, ticket, watch, on_stage).answer()
-        if behind is not None:
-            self._study_behind(job, behind)
+        if behind.study is not None:
+            self._study_behind(job, behind.study)
+        if behind.unread is not None:
+            snippets, wear = behind.unread
+            self.ahead.begin(job, snippets, job.settings.prompt.context_tokens, wear)
         return answer
 
     def _study_behind(self, job: Job, recipe: Recipe) -> None:
@@ -193,19 +197,9 @@ class Desk:
     def _studied(self, document: Hashable, study: Study, learned: Learned) -> None:
         """A study is done: let the engine read the prompt with the new adapter, so that the next answer is quick."""
         job, prompt = self._jobs.pop(document, None), study.recipe.prompt
-        if job is None or prompt is None or learned.scale == 0:
-            return
-        wear = Wear(study.recipe.info.key, study.recipe.info.file)
-
-        async def read() -> None:
-            try:
-                await self._rooms.writer.read_ahead(job, prompt.snippets, prompt.context_tokens, wear)
-            except VicinalError as error:
-                log.info("reading ahead failed: %s", error.message)
-
-        task = asyncio.ensure_future(read())
-        self.behind.add(task)
-        task.add_done_callback(self.behind.discard)
+        if job is not None and prompt is not None and learned.scale > 0:
+            wear = Wear(study.recipe.info.key, study.recipe.info.file)
+            self.ahead.begin(job, prompt.snippets, prompt.context_tokens, wear)
 
     def _stepped(self, study: Study) -> None:
         root = study.recipe.info.workspace

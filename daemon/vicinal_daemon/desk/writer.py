@@ -44,6 +44,8 @@ class Writer:
         written = await self._accelerator.do(
             unit, priority, Written, client=job.client, cancellation=cancellation, on_piece=job.on_piece
         )
+        if cancellation.is_set():
+            return written  # not all of the prompt may have been read
         key = wear.key if wear is not None else ""
         self._known[key] = (self._accelerator.generation, snippets, job.target.path, job.target.left)
         self._known.move_to_end(key)
@@ -51,14 +53,21 @@ class Writer:
             self._known.popitem(last=False)
         return written
 
-    async def read_ahead(self, job: Job, snippets: tuple[Code, ...], context_tokens: int, wear: Wear | None) -> None:
+    async def read_ahead(
+        self,
+        job: Job,
+        snippets: tuple[Code, ...],
+        context_tokens: int,
+        wear: Wear | None,
+        cancellation: Cancellation,
+    ) -> None:
         """Have the engine read the prompt, so that the next answer need not wait for that."""
         await self.write(
             replace(job, max_tokens=1, on_piece=None),
             snippets,
             context_tokens,
             wear,
-            Cancellation(),
+            cancellation,
             Priority.SPECULATE,
         )
 

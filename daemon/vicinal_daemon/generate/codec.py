@@ -7,13 +7,16 @@ torch; it does not know what runs the model.
 import json
 import re
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from vicinal_daemon.errors import ModelDamaged, ModelUnusable
 from vicinal_daemon.generate.healing import Vocabulary, byte_level_token, sentencepiece_token
 from vicinal_daemon.generate.prompt import FillInTheMiddle
+
+TEXTS_IN_MEMORY = 64
+"""Texts whose tokens are remembered: the evidence in a prompt is the same at every keystroke."""
 
 # (prefix, suffix, middle) of the model families that know fill-in-the-middle.
 _FILL_IN_THE_MIDDLE = (
@@ -51,6 +54,7 @@ class Codec:
         known = self._tokenizer.get_vocab()
         self.ends: set[int] = set(self._tokenizer.all_special_ids)
         self.fill_in_the_middle = next((marks for marks in _FILL_IN_THE_MIDDLE if marks.prefix in known), None)
+        self._spans = lru_cache(TEXTS_IN_MEMORY)(lambda text: self.encode(text)[1])
 
     def encode(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         """Token ids and their spans in characters; marks in `text` become special tokens, as in training."""
@@ -62,7 +66,7 @@ class Codec:
 
     def offsets(self, text: str) -> Sequence[tuple[int, int]]:
         """[start, end) in characters of each token of `text`."""
-        return self.encode(text)[1]
+        return self._spans(text)
 
     def chat(self, system: str, user: str) -> str:
         """The text that a model for conversations expects, up to where it answers; plain text for other models.

@@ -16,7 +16,8 @@ COMMENT_MARKS = {
     "lua": "--", "sql": "--", "haskell": "--", "elm": "--", "ada": "--",
     "lisp": ";", "clojure": ";", "scheme": ";", "erlang": "%", "latex": "%", "matlab": "%",
 }  # fmt: skip
-CHARACTERS_PER_TOKEN = 12  # more than any code has on average: a cheap cut before the exact one
+CHARACTERS_PER_TOKEN = (5, 12)
+"""A cheap cut before the exact one: most code has fewer on average than the first, none more than the last."""
 
 STABLE_LINES = 8
 """The visible context begins at a multiple of so many lines, where that costs no more than half of it."""
@@ -76,8 +77,11 @@ def last_tokens(text: str, limit: int, offsets: Offsets) -> str:
     Where `text`, the file up to the cursor, has to be cut, it begins at a line whose number is a multiple of
     `STABLE_LINES`: it moves once in so many lines, and in between a KV cache of it survives typing.
     """
-    tail = text[-limit * CHARACTERS_PER_TOKEN :]
-    spans = offsets(tail)
+    for each in CHARACTERS_PER_TOKEN:
+        tail = text[-limit * each :]
+        spans = offsets(tail)
+        if len(spans) > limit or len(tail) == len(text):
+            break
     if len(spans) <= limit:
         if len(tail) == len(text):
             return text
@@ -104,8 +108,11 @@ def _from_stable_line(text: str, number: int) -> str:
 
 def first_tokens(text: str, limit: int, offsets: Offsets) -> str:
     """The longest run of whole lines at the start of `text` with at most `limit` tokens."""
-    head = text[: limit * CHARACTERS_PER_TOKEN]
-    spans = offsets(head)
+    for each in CHARACTERS_PER_TOKEN:
+        head = text[: limit * each]
+        spans = offsets(head)
+        if len(spans) > limit or len(head) == len(text):
+            break
     if len(spans) <= limit:
         if len(head) == len(text):
             return text

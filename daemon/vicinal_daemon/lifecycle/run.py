@@ -107,7 +107,7 @@ class _Server(uvicorn.Server):
             uvicorn.Config(
                 with_token(app, door.token) if door.token else app,
                 lifespan="on",
-                http="h11",
+                http="httptools",
                 ws="none",
                 log_config=None,
                 access_log=False,
