@@ -1,0 +1,61 @@
+"""`vicinal lsp`: the language server's command line.
+
+Owns its arguments and its log. Over stdio stdout belongs to the protocol: nothing else is ever written there.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+LEVELS = ("error", "warning", "info", "debug")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve one editor until it leaves."""
+    options = _parser().parse_args(arguments)
+    handler = logging.FileHandler(options.log, encoding="utf-8") if options.log else logging.StreamHandler(sys.stderr)
+    logging.basicConfig(
+        level=options.log_level.upper(), handlers=[handler], format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("pygls").setLevel(logging.WARNING)  # its info lines hold the user's code
+
+    from vicinal_lsp.server import VicinalServer
+
+    server = VicinalServer()
+    if options.tcp:
+        host, port = options.tcp
+        server.start_tcp(host, port)
+    else:
+        server.start_io()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vicinal lsp",
+        description="The language server: completions in any editor that speaks LSP. Editors start it by themselves; "
+        "it finds or starts the daemon.",
+        epilog="examples: `vicinal lsp`, `vicinal lsp --log lsp.log --log-level debug`, `vicinal lsp --tcp :9257`",
+    )
+    stdio = "talk over stdin and stdout; the default, and accepted because many clients say it"
+    parser.add_argument("--stdio", action="store_true", help=stdio)
+    parser.add_argument("--tcp", type=_address, metavar="HOST:PORT", help="listen on a loopback port, for debugging")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="where to log; default: stderr")
+    parser.add_argument("--log-level", choices=LEVELS, default="warning", help="default: warning")
+    parser.add_argument("--clientProcessId", type=int, help=argparse.SUPPRESS)  # some clients say it
+    return parser
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    host = host or "127.0.0.1"
+    if host not in ("127.0.0.1", "localhost", "::1"):
+        raise argparse.ArgumentTypeError("only loopback: anyone who can connect can read your files")
+    if not port.isdigit() or int(port) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
+    return host, int(port)
+
+
+if __name__ == "__main__":
+    main()
