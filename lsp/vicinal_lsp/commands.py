@@ -157,7 +157,7 @@ async def _accept_some(server: "VicinalServer", argument: Json | None, some: Any
     text = offer.texts[index]
     piece: str = some(text)
     edit = wire.insertion(offer.snapshot, piece)
-    if server.version(offer.snapshot.uri) != offer.snapshot.version:
+    if server.version_of(offer.snapshot.uri) != offer.snapshot.version:
         raise CommandRefused("the document has changed since; ask again")
     applied = await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(edit, label="Vicinal: accept"))
     if not applied.applied:

@@ -31,12 +31,12 @@ class Telling:
     """Whom the path tells what.
 
     Attributes:
-        answered: each answer of the daemon, and whether it is shown.
+        answered: each answer of the daemon, and "yes" if it is shown, else why not.
         failed: an answer that did not come, and what it was asked for by.
         refused: why an invoked request is not sent to the daemon at all.
     """
 
-    answered: "Callable[[Offer, bool], None]"
+    answered: Callable[[Offer, str], None]
     failed: "Callable[[VicinalError, Trigger], None]"
     refused: Callable[[str], None]
 
@@ -150,10 +150,9 @@ class Completions:
         if self._version(snapshot.uri) != snapshot.version:
             return None
         offer = self._offer(snapshot, answer)
-        silent = trigger == "automatic" and answer.confidence.value < settings.min_confidence
-        shown = bool(offer.texts) and not silent
+        shown = _shown(offer, trigger, settings)
         self._telling.answered(offer, shown)
-        if not shown:
+        if shown != "yes":
             return None
         self._offers.add(offer)
         return offer
@@ -192,6 +191,15 @@ class Completions:
             for text in (answer.completion, *answer.alternatives)
         )
         return Offer(answer, snapshot, tuple(dict.fromkeys(text for text in shaped if text)))
+
+
+def _shown(offer: Offer, trigger: Trigger, settings: LspSettings) -> str:
+    """ "yes", or why an offer is not shown."""
+    if not offer.texts:
+        return "there is nothing to add here"
+    if trigger == "automatic" and offer.answer.confidence.value < settings.min_confidence:
+        return f"{offer.percent}% sure, and minConfidence is {settings.min_confidence:.0%}"
+    return "yes"
 
 
 def behind_selection(snapshot: Snapshot, start: int, selected: str) -> Snapshot:

@@ -6,7 +6,7 @@ text. It does not know why anyone looks.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 from vicinal_lsp import convert
@@ -75,7 +75,8 @@ class Snapshot:
 
 def opened(workspace: "Workspace", uri: str) -> "TextDocument | None":
     """An open document."""
-    return workspace.text_documents.get(unquote(uri))
+    found: TextDocument | None = workspace.text_documents.get(unquote(uri))
+    return found
 
 
 def snapshot(workspace: "Workspace", uri: str, line: int, character: int) -> Snapshot | None:
@@ -102,8 +103,8 @@ def snapshot(workspace: "Workspace", uri: str, line: int, character: int) -> Sna
 
 def encoding_of(workspace: "Workspace") -> Encoding:
     """What the client counts characters in."""
-    encoding: Encoding = getattr(workspace.position_encoding, "value", workspace.position_encoding)
-    return encoding
+    encoding: Any = workspace.position_encoding  # an enum, or its value
+    return cast(Encoding, getattr(encoding, "value", encoding))
 
 
 def folders(workspace: "Workspace") -> list[Path]:

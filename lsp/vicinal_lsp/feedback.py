@@ -81,9 +81,6 @@ class Feedback:
         if len(self._clocks) >= FOLLOWED * len(self._survival_seconds):
             return
         loop = asyncio.get_running_loop()
-        for seconds in self._survival_seconds:
-            clock = loop.call_later(seconds, lambda seconds=seconds: look(seconds))
-            self._clocks.add(clock)
 
         def look(seconds: float) -> None:
             now = loop.time()
@@ -92,6 +89,9 @@ class Feedback:
             if document is not None:
                 share = survived(text, document, offer.snapshot.offset)
                 self._tell(offer, "survived", kept_share=share, after_seconds=seconds)
+
+        for seconds in self._survival_seconds:
+            self._clocks.add(loop.call_later(seconds, look, seconds))
 
     def _tell(self, offer: Offer, event: str, **more: Any) -> None:
         if not self._enabled() or not offer.id:

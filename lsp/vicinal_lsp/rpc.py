@@ -30,7 +30,7 @@ class Protocol(LanguageServerProtocol):
     @_workspace.setter
     def _workspace(self, made: "Workspace | None") -> None:
         """pygls makes its own when a client initializes; ours takes its place."""
-        self._documents = Documents.like(made) if made is not None else None
+        self._documents = _ours(made) if made is not None else None
 
     def structure_message(self, data: dict[str, Any]) -> Any:
         """As pygls's; a request that cannot be read is answered, so that its sender does not wait for ever."""
@@ -40,6 +40,10 @@ class Protocol(LanguageServerProtocol):
             if "id" in data and "method" in data:
                 self._send_response(data["id"], error=error.to_response_error())
             raise
+
+
+def _ours(made: "Workspace") -> Documents:
+    return Documents(made.root_uri, made._sync_kind, list(made.folders.values()), made.position_encoding)
 
 
 def converter() -> cattrs.Converter:

@@ -222,7 +222,7 @@ class Editor:
 
     def _usual(self, message: Json) -> Any:
         """What an editor answers by itself; edits are applied."""
-        method, params = message["method"], message.get("params")
+        method, params = message["method"], message.get("params") or {}
         if method == "workspace/applyEdit":
             for uri, edits in (params["edit"].get("changes") or {}).items():
                 for edit in edits:

@@ -20,10 +20,11 @@ from vicinal_lsp.commands import COMMANDS, CommandRefused
 from vicinal_lsp.completion import Completions, Telling, behind_selection
 from vicinal_lsp.documents import Snapshot, encoding_of, folder_of, folders, opened, snapshot
 from vicinal_lsp.feedback import Feedback
+from vicinal_lsp.news import Status
 from vicinal_lsp.offers import Offer, Offers
 from vicinal_lsp.progress import Progress
 from vicinal_lsp.rpc import Protocol, converter, trigger_of
-from vicinal_lsp.session import Session, Status
+from vicinal_lsp.session import Session
 from vicinal_lsp.settings import LspSettings, parse
 
 if TYPE_CHECKING:
@@ -73,11 +74,11 @@ class VicinalServer(LanguageServer):
             self.session,
             self.offers,
             lambda: self.settings,
-            self.version,
+            self.version_of,
             Telling(self._answered, self._failed, self._refused),
         )
         self.feedback = Feedback(self._send_feedback, self._text, lambda: self.settings.feedback)
-        self.progress = Progress(self, self._cancel_work)
+        self.bars = Progress(self, self._cancel_work)
         self._settled: asyncio.TimerHandle | None = None
         self._pulling: asyncio.Task[Any] | None = None
         self._told: set[str] = set()
@@ -91,7 +92,7 @@ class VicinalServer(LanguageServer):
             value = getattr(value, name, None)
         return bool(value)
 
-    def version(self, uri: str) -> int | None:
+    def version_of(self, uri: str) -> int | None:
         """Of a document as it is now."""
         document = opened(self.workspace, uri)
         return document.version if document is not None else None
@@ -212,7 +213,7 @@ class VicinalServer(LanguageServer):
         """The client ends the session."""
         self.completions.close()
         self.feedback.close()
-        self.progress.close()
+        self.bars.close()
         if self._settled is not None:
             self._settled.cancel()
         await self.session.close()
@@ -279,7 +280,7 @@ class VicinalServer(LanguageServer):
 
     def _happened(self, event: "Event") -> None:
         if self.can("window.work_done_progress"):
-            self.progress.heard(event)
+            self.bars.heard(event)
 
     def _model_missing(self, name: str) -> None:
         if "model" not in self._told:
@@ -382,7 +383,7 @@ def _install(server: VicinalServer) -> None:
 
     @feature(types.WINDOW_WORK_DONE_PROGRESS_CANCEL)
     def cancelled(params: types.WorkDoneProgressCancelParams) -> None:
-        server.progress.cancelled(params.token)
+        server.bars.cancelled(params.token)
 
     @feature(DID_SHOW)
     def did_show(params: Any) -> None:

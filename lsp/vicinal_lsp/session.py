@@ -159,6 +159,11 @@ class Session:
         """What became of an answer."""
         return await self._once(lambda line: line.feedback(request))
 
+    async def erase_feedback(self) -> str:
+        """Forget what became of all answers."""
+        said: str = (await self._once(lambda line: line.erase_feedback()))["said"]
+        return said
+
     async def query(self, request: "QueryRequest") -> "Findings":
         """Find the code that tells most about a question."""
         await self._reach_now()
