@@ -173,9 +173,10 @@ class TestUris:
 
 
 class TestDocuments:
-    @given(TEXTS, st.integers(0, 2**32), encodings)
-    def test_after_any_edits_the_text_is_the_clients(self, text: str, seed: int, encoding: Encoding) -> None:
-        choose = random.Random(seed)
+    @given(TEXTS, st.randoms(use_true_random=False), encodings)
+    def test_after_any_edits_the_text_is_the_clients(
+        self, text: str, choose: random.Random, encoding: Encoding
+    ) -> None:
         workspace = Documents(None, position_encoding=types.PositionEncodingKind(encoding))
         workspace.put_text_document(types.TextDocumentItem("file:///a.py", "python", 1, text))
         for version in range(2, 12):
