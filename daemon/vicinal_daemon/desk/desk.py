@@ -104,7 +104,7 @@ class Desk:
                 on_stage("index", 0, 0)
                 await ticket.cancellation.first(asyncio.to_thread(workspace.settle, inf, ticket.cancellation.is_set))
             revision = workspace.revision
-            rest = self._typed.rest(document, target, settings, revision)
+            rest = self._typed.rest(document, target, settings, revision, request.alternatives)
             if rest is not None and (rest.base is not None or not request.compare):
                 update = {
                     "id": ticket.id,
@@ -122,11 +122,12 @@ class Desk:
                 lines,
                 settings.generate.max_tokens,
                 request.compare,
+                request.alternatives,
                 started=started,
             )
             answer = await self._answer(job, ticket, on_stage)
             answer = answer.model_copy(update={"trigger": request.trigger})
-            self._typed.remember(document, target, settings, revision, answer)
+            self._typed.remember(document, target, settings, revision, answer, request.alternatives)
             return self._said(answer)
 
     async def write(self, job: Job, identity: str) -> protocol.Answer:

@@ -30,6 +30,7 @@ class Job:
         workspace: None if the document belongs to none: the base model answers.
         budget: seconds for the whole answer, None for no bound.
         compare: whether the base model completes too.
+        alternatives: most other texts that are written, too.
         lines: most lines written, 0 for no bound.
         stops: texts at which writing ends.
         on_piece: told the text so far.
@@ -46,6 +47,7 @@ class Job:
     lines: int
     max_tokens: int
     compare: bool = False
+    alternatives: int = 0
     stops: tuple[str, ...] = ()
     on_piece: Callable[[str], None] | None = None
     excluded: tuple[Region, ...] = ()

@@ -59,6 +59,9 @@ class CompleteRequest(Place):
         description="how long the answer may take; what does not fit is tuned behind it. null: tune in full first",
     )
     trigger: Literal["invoked", "automatic"] = "invoked"
+    alternatives: int = Field(
+        default=0, ge=0, le=4, description="other completions that are wanted besides the best one, at most"
+    )
     compare: bool = Field(default=False, description="also complete by the base model, for comparison")
     wait_for_index: bool = Field(default=False, description="wait until the workspace is indexed and up to date")
     settings: dict[str, Scalar] = Field(
