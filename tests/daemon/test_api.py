@@ -273,6 +273,49 @@ def test_the_whole_machine_is_no_repository(http: httpx2.Client, root: str) -> N
     assert path not in {workspace["root"] for workspace in http.get("/v1/workspaces").json()["workspaces"]}
 
 
+# Documents that belong to no repository.
+
+
+@pytest.mark.parametrize("path", ["untitled:Untitled-1", "/new.py", "~/new.py", "C:\\new.py", "../../etc/passwd"])
+def test_a_document_that_stands_alone_is_answered_from_its_text_alone(http: httpx2.Client, path: str) -> None:
+    known = http.get("/v1/status").json()["workspaces"]
+    body = {"alone": True, "path": path, "text": "def add(a, b):\n    return ", "line": 2, "column": 12}
+    answer = http.post("/v1/complete", json=body | {"wait_for_index": True}).json()
+    assert (answer["repository"], answer["path"]) == ("", path)
+    assert answer["completion"]["text"]
+    assert (answer["adaptation"]["kind"], answer["adaptation"]["behind"], answer["evidence"]) == ("base", False, [])
+    assert http.post("/v1/hint", json=body).json()["said"] == "nothing to study"
+    ahead = body | {"text": f"{body['text']}{answer['completion']['text'][0]}", "column": 13}
+    assert http.post("/v1/complete", json=ahead).json()["typed_ahead"]
+    assert http.post("/v1/cancel", json={"alone": True, "path": path}).json()["count"] == 0
+    assert http.get("/v1/status").json()["workspaces"] == known
+
+
+def test_a_document_that_stands_alone_has_a_text_and_no_workspace(http: httpx2.Client, folder: Path) -> None:
+    body = {"alone": True, "path": str(folder / "payment.py"), "line": 1}
+    for route in ("/v1/complete", "/v1/hint"):
+        for wrong, words in (({}, "disk"), ({"text": "", "workspace": str(folder)}, "no workspace")):
+            refused = http.post(route, json=body | wrong)
+            assert (refused.status_code, trouble(refused)["type"]) == (422, "input-error")
+            assert words in trouble(refused)["message"]
+            assert trouble(refused)["hint"]
+    assert http.post("/v1/cancel", json={"alone": True, "path": "a", "workspace": str(folder)}).status_code == 422
+
+
+def test_a_document_that_stands_alone_is_cancelled_by_its_name(live: LiveDaemon, http: httpx2.Client) -> None:
+    live.until(lambda: busy(http) == 0)
+    body: dict[str, object] = {
+        "alone": True, "path": "untitled:1", "client": "editor", "line": 1, "text": "",
+        "lines": 100, "settings": {"generate.max_tokens": 4096},
+    }  # fmt: skip
+    with asked_by_hand(live, "/v1/complete", body) as opened:
+        live.until(lambda: busy(http) == 1)
+        named = {"alone": True, "path": "untitled:1"}
+        assert http.post("/v1/cancel", json=named | {"client": "another"}).json()["count"] == 0
+        assert http.post("/v1/cancel", json=named | {"client": "editor"}).json()["count"] == 1
+        assert b" 499 " in opened.recv(100)
+
+
 # The routes of OpenAI's clients.
 
 

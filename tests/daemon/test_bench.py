@@ -386,6 +386,44 @@ def test_stop_texts_end_the_answer_before_them(bench: Bench) -> None:
     assert all(middle not in piece for piece in pieces)
 
 
+@pytest.mark.parametrize("key", [None, "key"])
+def test_alternatives_differ_and_the_prompt_is_read_once(bench: Bench, key: str | None) -> None:
+    if key is not None:
+        learn(bench, key)
+    alone = written(bench, write(key))
+    pieces: list[str] = []
+    result = bench.do(replace(write(key), alternatives=3, streams=True), on_piece=pieces.append)
+    assert isinstance(result, Written)
+    texts = [result.text, *(other.text for other in result.alternatives)]
+    assert result.text == alone.text
+    assert len(texts) == len(set(texts)) == 4
+    assert all(texts)
+    assert all(len(other.log_probabilities) <= other.tokens for other in result.alternatives)
+    assert all(text.strip() in result.text for text in map(str.strip, pieces))  # alternatives do not stream
+    again = written(bench, write(key))
+    assert (again.text, again.read_tokens) == (alone.text, 1)
+
+
+def test_a_write_that_is_cancelled_has_no_half_alternatives(bench: Bench) -> None:
+    unit = replace(write(), lines=0, max_tokens=5, alternatives=4)
+    asked = 0
+
+    def later() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > limit
+
+    limit = 10**6
+    whole = bench.do(unit, cancelled=later)
+    assert isinstance(whole, Written)
+    limit, asked = asked // 2, 0
+    half = bench.do(unit, cancelled=later)
+    assert isinstance(half, Written)
+    assert half.text == whole.text
+    assert 0 < len(half.alternatives) < len(whole.alternatives)
+    assert {other.text for other in half.alternatives} < {other.text for other in whole.alternatives}
+
+
 def test_what_is_unknown_is_a_typed_error(bench: Bench) -> None:
     for unit in (Step("none"), Judge("none", "key", None), write("none")):
         with pytest.raises(ModelUnusable):
@@ -418,6 +456,8 @@ def test_llama_writes_and_nothing_else(tiny_model_dir: Path, tiny_gguf: Path) ->
         "llama.cpp", tunable=False, seconds=pytest.approx(0, abs=1e3)
     )
     assert written(bench, write()).read_tokens > 0
+    others = written(bench, replace(write(), alternatives=2)).alternatives
+    assert len({other.text for other in others} - {written(bench, write()).text}) == 2
     for unit in (begin(), Step("run"), Judge("run", "key", None), write("key")):
         with pytest.raises(ModelUnusable, match=r"llama\.cpp"):
             bench.do(unit)

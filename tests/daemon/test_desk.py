@@ -118,6 +118,24 @@ def test_what_was_typed_ahead_is_answered_from_the_last_answer(shop: Path, stage
     stage.play(play)
 
 
+def test_alternatives_are_other_texts_and_stay_as_long_as_they_are_typed(shop: Path, stage: Any) -> None:
+    async def play(daemon: Daemon) -> None:
+        text = text_of(shop)
+        first = await daemon.desk.complete(typed(shop, text, alternatives=3, compare=True))
+        said, others = first.completion.text, [other.text for other in first.alternatives]
+        assert others
+        assert len({said, *others}) == len(others) + 1
+        assert all(other.strip() for other in others)
+        rest = await daemon.desk.complete(typed(shop, text + said[:1], alternatives=3))
+        assert rest.typed_ahead
+        assert [other.text for other in rest.alternatives] == [o[1:] for o in others if o[0] == said[0] and o[1:]]
+        assert not (await daemon.desk.complete(typed(shop, text + said[:1]))).alternatives
+        more = await daemon.desk.complete(typed(shop, text + said[:1], alternatives=4))
+        assert not more.typed_ahead  # it wants more than were written
+
+    stage.play(play)
+
+
 def test_the_same_request_again_costs_nothing_unless_something_better_is_to_be_had(shop: Path, stage: Any) -> None:
     async def play(daemon: Daemon) -> None:
         first = await daemon.desk.complete(request(shop))

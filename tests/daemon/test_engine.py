@@ -78,6 +78,21 @@ def test_same_prompt_same_answer(engine: TransformersEngine) -> None:
     assert first == second
 
 
+@pytest.mark.parametrize("text", ["x = valu", "def total(items):\n    ret", "def total(items):\n    ", TEXT])
+def test_ranks_vary_the_first_token_that_is_seen(engine: TransformersEngine, text: str) -> None:
+    made = [engine.generate_under("ranks", prompt(text), never, max_tokens=6, rank=rank) for rank in range(4)]
+    assert made[0].text == engine.generate(prompt(text), never, max_tokens=6).text
+    others = made[1:]
+    assert len({one.text[: one.spans[0][1]] for one in others}) == 3
+    assert {one.prompt_tokens for one in made} == {made[0].prompt_tokens}
+
+
+def test_a_better_rank_is_a_likelier_token(engine: TransformersEngine) -> None:
+    made = [engine.generate(prompt(TEXT, heals=False), never, max_tokens=2, rank=rank) for rank in range(5)]
+    likely = [one.log_probabilities[0] for one in made]
+    assert likely == sorted(set(likely), reverse=True)
+
+
 def test_generation_stops_within_one_token_of_being_cancelled(engine: TransformersEngine) -> None:
     asked = iter([False, False, True])
     generated = engine.generate(prompt(TEXT, heals=False), never, max_tokens=50, cancelled=lambda: next(asked))

@@ -15,7 +15,7 @@ from vicinal_daemon.answer import MAX_TOKENS, messages, read_answer
 from vicinal_daemon.api.shared import OPEN_SECONDS, Count, Said, TheDaemon, indexing_told
 from vicinal_daemon.api.streams import answered
 from vicinal_daemon.daemon import Daemon
-from vicinal_daemon.desk import locate
+from vicinal_daemon.desk import document_of, locate
 from vicinal_daemon.metrics import CONTENT_TYPE
 from vicinal_daemon.protocol import Answer, Findings
 from vicinal_daemon.protocol.requests import (
@@ -63,7 +63,7 @@ async def complete(body: CompleteRequest, request: Request, daemon: TheDaemon) -
     body = body if body.id else body.model_copy(update={"id": uuid.uuid4().hex})
 
     async def work(on_stage: OnStage) -> Answer:
-        if not body.wait_for_index:
+        if body.alone or not body.wait_for_index:
             return await daemon.desk.complete(body, on_stage)
         async with indexing_told(daemon, locate(body)[0], on_stage) as tell:
             return await daemon.desk.complete(body, tell)
@@ -82,8 +82,8 @@ async def cancel(body: CancelRequest, daemon: TheDaemon) -> Count:
     """Cancel a completion by its id, or what is done for a document."""
     document = None
     if body.path:
-        place = Place(workspace=body.workspace, path=body.path, line=1, client=body.client)
-        document = (body.client, *locate(place))
+        place = Place(workspace=body.workspace, alone=body.alone, path=body.path, line=1, client=body.client)
+        document = (body.client, *document_of(place))
     elif not body.id:
         raise InputError("neither an id nor a document is given", hint="send the id of the request, or its path")
     return Count(count=daemon.desk.cancel(body.id, document))

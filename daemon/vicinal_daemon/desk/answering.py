@@ -6,7 +6,7 @@ behind the answer.
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vicinal_daemon import protocol
 from vicinal_daemon.accelerator import Accelerator
@@ -21,7 +21,7 @@ from vicinal_daemon.scheduler import Priority, Ticket
 from vicinal_daemon.stages import OnStage, Stopwatch
 from vicinal_daemon.studies import Recipe, Studies, learned_from
 from vicinal_daemon.tune.adapters import AdapterStore
-from vicinal_daemon.worker.messages import Code, Wear, Written
+from vicinal_daemon.worker.messages import Alternative, Code, Wear, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,8 @@ class Answering:
         if job.compare:
             on_stage("base", 0, 0)
             with watch.stage("base"):
-                written = await self._rooms.writer.write(job, (), plan.context_tokens, None, cancellation)
+                alone = replace(job, alternatives=0)
+                written = await self._rooms.writer.write(alone, (), plan.context_tokens, None, cancellation)
             base = _text_of(written, watch.seconds["base"])
         wear, learned, nearness = await self._adapter(found, plan)
         on_stage("generate", 0, 0)
@@ -101,6 +102,7 @@ class Answering:
             line=job.target.line,
             column=job.target.column,
             completion=_text_of(written, spent),
+            alternatives=[_text_of(other, other.seconds) for other in written.alternatives],
             base=base,
             present=job.target.hidden,
             confidence=confidence_of(found.choice.selection, written.log_probabilities),
@@ -182,5 +184,5 @@ class Answering:
         return (wear if learned.scale > 0 else None), learned
 
 
-def _text_of(written: Written, seconds: float) -> protocol.Text:
+def _text_of(written: Written | Alternative, seconds: float) -> protocol.Text:
     return text_of(written.text, written.log_probabilities, written.tokens, seconds, finished=written.finished)

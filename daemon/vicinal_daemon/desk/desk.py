@@ -21,7 +21,7 @@ from vicinal_daemon.config import Settings
 from vicinal_daemon.desk.ahead import ReadingAhead
 from vicinal_daemon.desk.answering import Answering, Rooms
 from vicinal_daemon.desk.finder import Finder
-from vicinal_daemon.desk.jobs import Job, locate
+from vicinal_daemon.desk.jobs import Job, document_of
 from vicinal_daemon.desk.typed import TypedAhead
 from vicinal_daemon.desk.writer import Writer
 from vicinal_daemon.generate.prompt import Offsets
@@ -35,7 +35,7 @@ from vicinal_daemon.target import cut, read_document
 from vicinal_daemon.tune.adapter_file import AdapterInfo
 from vicinal_daemon.tune.adapters import AdapterStore
 from vicinal_daemon.worker.messages import Wear
-from vicinal_daemon.workspaces import Workspaces
+from vicinal_daemon.workspaces import Workspace, Workspaces
 from vicinal_indexer.errors import InputError, VicinalError
 
 log = logging.getLogger(__name__)
@@ -60,6 +60,7 @@ class Desk:
         on_event: Callable[[Event], None],
         on_error: Callable[[VicinalError], None] = lambda error: None,
     ) -> None:
+        self._settings = settings
         self._workspaces = workspaces
         self._accelerator = accelerator
         self._store = store
@@ -91,20 +92,20 @@ class Desk:
             return await self._complete(request, started, on_stage)
 
     async def _complete(self, request: CompleteRequest, started: float, on_stage: OnStage) -> protocol.Answer:
-        root, path = locate(request)
+        root, path = document_of(request)
         document = (request.client, root, path)
         with self.requests.taken(request.id or uuid.uuid4().hex, document) as ticket:
             self.last_asked = time.monotonic()
-            workspace = self._workspaces.open(root)
-            text = await _text(root / path, request.text)
-            settings = _overridden(workspace.settings, request)
+            workspace = self._workspaces.open(root) if root is not None else None
+            text = await _text(root, path, request.text)
+            settings = _overridden(self._settings_of(workspace), request)
             lines = request.lines or settings.generate.lines
             target = cut(path, text, request.line, request.column, lines, hidden_lines=request.replace_lines)
-            if request.wait_for_index:
+            if request.wait_for_index and workspace is not None:
                 on_stage("index", 0, 0)
                 await ticket.cancellation.first(asyncio.to_thread(workspace.settle, inf, ticket.cancellation.is_set))
-            revision = workspace.revision
-            rest = self._typed.rest(document, target, settings, revision)
+            revision = workspace.revision if workspace is not None else None
+            rest = self._typed.rest(document, target, settings, revision, request.alternatives)
             if rest is not None and (rest.base is not None or not request.compare):
                 update = {
                     "id": ticket.id,
@@ -122,11 +123,12 @@ class Desk:
                 lines,
                 settings.generate.max_tokens,
                 request.compare,
+                request.alternatives,
                 started=started,
             )
             answer = await self._answer(job, ticket, on_stage)
             answer = answer.model_copy(update={"trigger": request.trigger})
-            self._typed.remember(document, target, settings, revision, answer)
+            self._typed.remember(document, target, settings, revision, answer, request.alternatives)
             return self._said(answer)
 
     async def write(self, job: Job, identity: str) -> protocol.Answer:
@@ -137,13 +139,12 @@ class Desk:
 
     async def hint(self, request: HintRequest) -> str:
         """The cursor rests here: find and study what a completion would need. Says what is done about it."""
-        root, path = locate(request)
+        root, path = document_of(request)
         self.last_asked = time.monotonic()
-        workspace = self._workspaces.open(root)
-        settings = workspace.settings
-        target = cut(
-            path, await _text(root / path, request.text), request.line, request.column, settings.generate.lines
-        )
+        workspace = self._workspaces.open(root) if root is not None else None
+        settings = self._settings_of(workspace)
+        text = await _text(root, path, request.text)
+        target = cut(path, text, request.line, request.column, settings.generate.lines)
         document = (request.client, root, path)
         job = Job(
             document, request.client, workspace, target, settings, None, target.lines, settings.generate.max_tokens
@@ -172,6 +173,9 @@ class Desk:
         self.requests.cancel_all()
         await self.studies.close()
         await self.ahead.close()
+
+    def _settings_of(self, workspace: Workspace | None) -> Settings:
+        return workspace.settings if workspace is not None else self._settings
 
     async def _answer(self, job: Job, ticket: Ticket, on_stage: OnStage) -> protocol.Answer:
         watch = Stopwatch()
@@ -240,8 +244,17 @@ class Desk:
         return answer
 
 
-async def _text(path: Path, sent: str | None) -> str:
-    return sent if sent is not None else await asyncio.to_thread(read_document, path, path)
+async def _text(root: Path | None, path: str, sent: str | None) -> str:
+    """The text that was sent, else that of the file.
+
+    Raises:
+        InputError: the file cannot be read, or there is none because the document stands alone.
+    """
+    if sent is not None:
+        return sent
+    if root is None:
+        raise InputError("a document that stands alone is not read from the disk", hint="send its text")
+    return await asyncio.to_thread(read_document, root / path, root / path)
 
 
 def _overridden(settings: Settings, request: CompleteRequest) -> Settings:

@@ -30,6 +30,7 @@ class Job:
         workspace: None if the document belongs to none: the base model answers.
         budget: seconds for the whole answer, None for no bound.
         compare: whether the base model completes too.
+        alternatives: most other texts that are written, too.
         lines: most lines written, 0 for no bound.
         stops: texts at which writing ends.
         on_piece: told the text so far.
@@ -46,6 +47,7 @@ class Job:
     lines: int
     max_tokens: int
     compare: bool = False
+    alternatives: int = 0
     stops: tuple[str, ...] = ()
     on_piece: Callable[[str], None] | None = None
     excluded: tuple[Region, ...] = ()
@@ -86,6 +88,20 @@ def codes(chunks: Iterable[Chunk]) -> tuple[Code, ...]:
     return tuple(Code(chunk.path, chunk.language, chunk.text) for chunk in chunks)
 
 
+def document_of(place: Place) -> tuple[Path | None, str]:
+    """As `locate`; a document that stands alone has no root, and its path is a name that means nothing here.
+
+    Raises:
+        InputError: see `locate`; a document that stands alone has a workspace.
+    """
+    if not place.alone:
+        return locate(place)
+    if place.workspace is not None:
+        raise InputError("a document that stands alone has no workspace", hint="send `alone` or a workspace, not both")
+    _check_name(place.path)
+    return None, place.path
+
+
 def locate(place: Place) -> tuple[Path, str]:
     """The repository's root and the document's path in it.
 
@@ -93,8 +109,7 @@ def locate(place: Place) -> tuple[Path, str]:
         InputError: the document is outside of the workspace, or neither is absolute.
     """
     path = Path(place.path)
-    if "\0" in place.path:
-        raise InputError("a path cannot contain a zero byte", hint="check the path")
+    _check_name(place.path)
     if place.workspace is not None:
         root = Path(place.workspace).resolve()
         return root, path_inside(root, root / path, path)
@@ -102,3 +117,8 @@ def locate(place: Place) -> tuple[Path, str]:
         raise InputError(f"{path} is not absolute, and no workspace is given", hint="send one of them")
     root = find_repository(path)
     return root, path_inside(root, path, path)
+
+
+def _check_name(path: str) -> None:
+    if "\0" in path:
+        raise InputError("a path cannot contain a zero byte", hint="check the path")

@@ -8,7 +8,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from vicinal_daemon.config import Settings
-from vicinal_daemon.protocol import Answer
+from vicinal_daemon.protocol import Answer, Text
 from vicinal_daemon.target import Target
 from vicinal_indexer.types import digest
 
@@ -25,6 +25,7 @@ class _Said:
     settings: Settings
     revision: object
     answer: Answer
+    alternatives: int
 
 
 class TypedAhead:
@@ -34,24 +35,36 @@ class TypedAhead:
         self._said: OrderedDict[Hashable, _Said] = OrderedDict()
 
     def remember(
-        self, document: Hashable, target: Target, settings: Settings, revision: object, answer: Answer
+        self,
+        document: Hashable,
+        target: Target,
+        settings: Settings,
+        revision: object,
+        answer: Answer,
+        alternatives: int = 0,
     ) -> None:
-        """This was answered there, in this state of the index. An empty answer is not worth remembering."""
+        """This was answered there, in this state of the index, to a request for so many alternatives.
+
+        An empty answer is not worth remembering.
+        """
         self._said.pop(document, None)
         if answer.completion.text:
             left, around = digest(target.left), _around(target)
-            self._said[document] = _Said(len(target.left), left, around, settings, revision, answer)
+            self._said[document] = _Said(len(target.left), left, around, settings, revision, answer, alternatives)
             if len(self._said) > DOCUMENTS:
                 self._said.popitem(last=False)
 
-    def rest(self, document: Hashable, target: Target, settings: Settings, revision: object) -> Answer | None:
+    def rest(
+        self, document: Hashable, target: Target, settings: Settings, revision: object, alternatives: int = 0
+    ) -> Answer | None:
         """What is left of the last answer, if all that happened since is that a beginning of it was typed.
 
         The very same request is answered by the very same answer only if nothing better is to be had: no tuning went on
-        behind it, and the index is as it was.
+        behind it, and the index is as it was. Alternatives that do not begin with what was typed are none any more; who
+        wants more of them than were written is not answered from here.
         """
         said = self._said.get(document)
-        if said is None or said.settings != settings:
+        if said is None or said.settings != settings or said.alternatives < alternatives:
             return None
         typed, text = target.left[said.length :], said.answer.completion.text
         if not text.startswith(typed) or len(typed) == len(text):
@@ -60,7 +73,7 @@ class TypedAhead:
             return None
         if (digest(target.left[: said.length]), _around(target)) != (said.left, said.around):
             return None
-        completion = said.answer.completion.model_copy(update={"text": text[len(typed) :], "seconds": 0.0})
+        others = [other for other in said.answer.alternatives if _goes_on(other, typed)][:alternatives]
         adaptation = said.answer.adaptation
         if adaptation.kind == "fresh":  # it was, for the answer before
             adaptation = adaptation.model_copy(update={"kind": "cached"})
@@ -68,11 +81,20 @@ class TypedAhead:
             update={
                 "line": target.line,
                 "column": target.column,
-                "completion": completion,
+                "completion": _rest_of(said.answer.completion, typed),
+                "alternatives": [_rest_of(other, typed) for other in others],
                 "adaptation": adaptation,
                 "typed_ahead": True,
             }
         )
+
+
+def _goes_on(said: Text, typed: str) -> bool:
+    return said.text.startswith(typed) and bool(said.text[len(typed) :].strip())
+
+
+def _rest_of(said: Text, typed: str) -> Text:
+    return said.model_copy(update={"text": said.text[len(typed) :], "seconds": 0.0})
 
 
 def _around(target: Target) -> str:

@@ -39,7 +39,13 @@ class Writer:
             VicinalError: the reason of the cancellation; the model cannot be had, or failed.
         """
         unit = Write(
-            job.shape(snippets, context_tokens), wear, job.lines, job.max_tokens, job.stops, job.on_piece is not None
+            job.shape(snippets, context_tokens),
+            wear,
+            job.lines,
+            job.max_tokens,
+            job.stops,
+            job.on_piece is not None,
+            job.alternatives,
         )
         written = await self._accelerator.do(
             unit, priority, Written, client=job.client, cancellation=cancellation, on_piece=job.on_piece
@@ -63,7 +69,7 @@ class Writer:
     ) -> None:
         """Have the engine read the prompt, so that the next answer need not wait for that."""
         await self.write(
-            replace(job, max_tokens=1, on_piece=None),
+            replace(job, max_tokens=1, on_piece=None, alternatives=0),
             snippets,
             context_tokens,
             wear,

@@ -27,8 +27,13 @@ def greedy(
     *,
     max_tokens: int,
     cancelled: Cancelled,
+    rank: int = 0,
 ) -> Generated:
-    """Continue `prompt` until `stop(text)`, an end token, `max_tokens` or `cancelled()`."""
+    """Continue `prompt` until `stop(text)`, an end token, `max_tokens` or `cancelled()`.
+
+    `rank` 0 is greedy. Another one is greedy but for one token: the first place where so many others than the best
+    would be seen in the text takes the `rank`-th of them. What only spells the healed prompt again is never varied.
+    """
     ids, spans = codec.encode(prompt.text)
     keep = take_back(prompt.text, spans) if prompt.heals else len(ids)
     prefix = prompt.text[spans[keep][0] :].encode() if keep < len(ids) else b""
@@ -44,6 +49,8 @@ def greedy(
         if prefix:
             logits = _allowed(logits, codec, prefix)
         token = int(logits.argmax())
+        if rank and (other := _other(logits, codec, prefix, token, rank)) is not None:
+            token, rank = other, 0
         if token in codec.ends:
             finished = True
             break
@@ -78,6 +85,21 @@ def _allowed(logits: Logits, codec: Codec, prefix: bytes) -> Logits:
     masked = np.full_like(logits, -np.inf)
     masked[tokens] = logits[tokens]
     return masked
+
+
+def _other(logits: Logits, codec: Codec, prefix: bytes, best: int, rank: int) -> int | None:
+    """The `rank`-th likely of the other tokens that say more than is left of the healed prompt."""
+    tokens, found = codec.vocabulary.tokens, 0
+    for token in map(int, np.argsort(-logits, kind="stable")):
+        if token >= len(tokens) or token == best or token in codec.ends:
+            continue
+        if not np.isfinite(logits[token]):
+            return None
+        if len(tokens[token]) > len(prefix):
+            found += 1
+            if found == rank:
+                return token
+    return None
 
 
 def _log_probability(logits: Logits, token: int) -> float:

@@ -53,7 +53,10 @@ class Engine(Protocol):
     codec: Codec
 
     def generate(
-        self, prompt: Prompt, stop: StopRule, *, max_tokens: int, cancelled: Cancelled = lambda: False
+        self, prompt: Prompt, stop: StopRule, *, max_tokens: int, cancelled: Cancelled = lambda: False, rank: int = 0
     ) -> Generated:
-        """Continue the prompt greedily until `stop(text)`, an end token, `max_tokens`, or `cancelled()`."""
+        """Continue the prompt greedily until `stop(text)`, an end token, `max_tokens`, or `cancelled()`.
+
+        Another `rank` than 0 writes something else: see `decode.greedy`.
+        """
         ...

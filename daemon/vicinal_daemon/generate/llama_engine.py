@@ -50,7 +50,7 @@ class LlamaEngine:
             ) from error
 
     def generate(
-        self, prompt: Prompt, stop: StopRule, *, max_tokens: int, cancelled: Cancelled = lambda: False
+        self, prompt: Prompt, stop: StopRule, *, max_tokens: int, cancelled: Cancelled = lambda: False, rank: int = 0
     ) -> Generated:
         """See `Engine.generate`.
 
@@ -74,7 +74,7 @@ class LlamaEngine:
             logits: Logits = np.ctypeslib.as_array(pointer, shape=(size,)).copy()
             return logits
 
-        return greedy(self.codec, next_logits, prompt, stop, max_tokens=max_tokens, cancelled=cancelled)
+        return greedy(self.codec, next_logits, prompt, stop, max_tokens=max_tokens, cancelled=cancelled, rank=rank)
 
     def close(self) -> None:
         """Free llama.cpp's memory."""

@@ -105,10 +105,10 @@ class TransformersEngine:
         return Scores(tuple(spans[first:]), tuple(chosen.tolist()))
 
     def generate(
-        self, prompt: Prompt, stop: StopRule, *, max_tokens: int, cancelled: Cancelled = lambda: False
+        self, prompt: Prompt, stop: StopRule, *, max_tokens: int, cancelled: Cancelled = lambda: False, rank: int = 0
     ) -> Generated:
         """See `Engine.generate`."""
-        return self.generate_under(None, prompt, stop, max_tokens=max_tokens, cancelled=cancelled)
+        return self.generate_under(None, prompt, stop, max_tokens=max_tokens, cancelled=cancelled, rank=rank)
 
     def generate_under(
         self,
@@ -118,6 +118,7 @@ class TransformersEngine:
         *,
         max_tokens: int,
         cancelled: Cancelled = lambda: False,
+        rank: int = 0,
     ) -> Generated:
         """As `generate`; what was read of an earlier prompt under the same name is not read again.
 
@@ -148,7 +149,7 @@ class TransformersEngine:
             logits: Logits = output.logits[0, -1].float().cpu().numpy()
             return logits
 
-        generated = greedy(self.codec, next_logits, prompt, stop, max_tokens=max_tokens, cancelled=cancelled)
+        generated = greedy(self.codec, next_logits, prompt, stop, max_tokens=max_tokens, cancelled=cancelled, rank=rank)
         if under is not None:
             self.prefixes.keep(under, known, cache)
         read_tokens = max(0, min(len(known), generated.prompt_tokens) - saved)

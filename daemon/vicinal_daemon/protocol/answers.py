@@ -86,6 +86,10 @@ class Answer(Message):
     line: int = Field(ge=1, description="of the cursor")
     column: int = Field(ge=1, description="of the cursor, in characters")
     completion: Text
+    alternatives: list[Text] = Field(
+        default_factory=list,
+        description="other completions, if asked for, the likeliest tokens first; all differ, none is empty",
+    )
     base: Text | None = Field(
         description="the same place by the base model, which saw only this file; null if it was not asked for"
     )

@@ -32,6 +32,11 @@ class Place(Message):
     workspace: FolderPath | None = Field(
         default=None, description="the repository's root; null: the one around `path`, absolute then"
     )
+    alone: bool = Field(
+        default=False,
+        description="the document belongs to no repository: the base model answers from it alone. Then there is no "
+        "workspace, `text` must be given, and `path` is only its name",
+    )
     path: str = Field(min_length=1, max_length=4096, description="of the document: in the workspace, or absolute")
     text: str | None = Field(default=None, max_length=MAX_TEXT, description="the document as it is in the editor")
     line: int = Field(ge=1, le=10_000_000, description="of the cursor, from 1")
@@ -59,6 +64,9 @@ class CompleteRequest(Place):
         description="how long the answer may take; what does not fit is tuned behind it. null: tune in full first",
     )
     trigger: Literal["invoked", "automatic"] = "invoked"
+    alternatives: int = Field(
+        default=0, ge=0, le=4, description="other completions that are wanted besides the best one, at most"
+    )
     compare: bool = Field(default=False, description="also complete by the base model, for comparison")
     wait_for_index: bool = Field(default=False, description="wait until the workspace is indexed and up to date")
     settings: dict[str, Scalar] = Field(
@@ -71,11 +79,12 @@ class HintRequest(Place):
 
 
 class CancelRequest(Message):
-    """`POST /v1/cancel`: by `id`, or whatever runs for a document."""
+    """`POST /v1/cancel`: by `id`, or whatever runs for a document, which is named as in its request."""
 
     id: Identity = ""
     client: Identity = ""
     workspace: FolderPath | None = None
+    alone: bool = False
     path: str = Field(default="", max_length=4096)
 
 

@@ -8,7 +8,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import fmean
 
 from vicinal_daemon.errors import ModelUnusable, Withdrawn
 from vicinal_daemon.generate.engine import Cancelled, Engine, Generated, StopRule
@@ -23,6 +24,7 @@ from vicinal_daemon.tune.run import TuningRun, TuningSettings
 from vicinal_daemon.tune.tuner import context_of, judge
 from vicinal_daemon.tune.wardrobe import Wardrobe
 from vicinal_daemon.worker.messages import (
+    Alternative,
     Begin,
     Begun,
     Chat,
@@ -129,7 +131,25 @@ class Bench:
         started = time.perf_counter()
         generated = self._generate(unit.wear, prompt, stop, unit.max_tokens, cancelled)
         text = ending.shown(generated.text, target.right)
-        return _written(text, generated, time.perf_counter() - started)
+        written = _written(text, generated, time.perf_counter() - started)
+        return replace(written, alternatives=self._alternatives(unit, prompt, ending, text, cancelled))
+
+    def _alternatives(
+        self, unit: Write, prompt: Prompt, ending: Ending, best: str, cancelled: Cancelled
+    ) -> tuple[Alternative, ...]:
+        """Other texts than `best`. The prompt has been read: each costs only its own tokens."""
+        found: dict[str, Alternative] = {}
+        for rank in range(1, unit.alternatives + 1):
+            started = time.perf_counter()
+            generated = self._generate(unit.wear, prompt, ending.met, unit.max_tokens, cancelled, rank)
+            if cancelled():
+                break  # half a text is no alternative
+            text = ending.shown(generated.text, unit.prompt.target.right)
+            if text and text != best and text not in found:
+                seconds = time.perf_counter() - started
+                shown = generated.shown(text)
+                found[text] = Alternative(text, shown, generated.tokens, seconds, generated.finished)
+        return tuple(sorted(found.values(), key=lambda other: fmean(other.log_probabilities), reverse=True))
 
     def _chat(self, unit: Chat, cancelled: Cancelled) -> Written:
         text = self._loaded().codec.chat(unit.system, unit.user)
@@ -139,18 +159,29 @@ class Bench:
         return _written(generated.text, generated, time.perf_counter() - started)
 
     def _generate(
-        self, wear: Wear | None, prompt: Prompt, stop: StopRule, max_tokens: int, cancelled: Cancelled
+        self,
+        wear: Wear | None,
+        prompt: Prompt,
+        stop: StopRule,
+        max_tokens: int,
+        cancelled: Cancelled,
+        rank: int = 0,
     ) -> Generated:
         engine = self._loaded()
         if wear is None and not isinstance(engine, TransformersEngine):
-            return engine.generate(prompt, stop, max_tokens=max_tokens, cancelled=cancelled)
+            return engine.generate(prompt, stop, max_tokens=max_tokens, cancelled=cancelled, rank=rank)
         engine, wardrobe = self._tunable()
         kept = self._find(wear) if wear is not None else None
         # An adapter that counts nothing is the base, and shares its caches.
         worn = kept if kept is not None and kept.adapter.scale > 0 else None
         with wardrobe.wearing(worn.adapter) if worn is not None else nullcontext():
             return engine.generate_under(
-                worn.under if worn is not None else _BASE, prompt, stop, max_tokens=max_tokens, cancelled=cancelled
+                worn.under if worn is not None else _BASE,
+                prompt,
+                stop,
+                max_tokens=max_tokens,
+                cancelled=cancelled,
+                rank=rank,
             )
 
     def _begin(self, unit: Begin, cancelled: Cancelled) -> Begun:

@@ -63,7 +63,7 @@ class Write:
     """Complete at the target, wearing an adapter (None: the base model); the answer is `Written`.
 
     `stops`: texts at which to end, besides the number of lines; `lines` 0 is no bound on lines. With `streams`,
-    `Piece`s come before the answer.
+    `Piece`s of the completion come before the answer. `alternatives`: at most so many others are written, too.
     """
 
     prompt: PromptShape
@@ -72,6 +72,7 @@ class Write:
     max_tokens: int
     stops: tuple[str, ...] = ()
     streams: bool = False
+    alternatives: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,17 @@ class Piece:
     """Text so far, untrimmed."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Something else that could stand there: see `Written` for its attributes. `seconds` that it took."""
+
+    text: str
+    log_probabilities: tuple[float, ...]
+    tokens: int
+    seconds: float
+    finished: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +102,9 @@ class Written:
         log_probabilities: natural logs, of the tokens shown.
         tokens: generated, before trimming.
         prompt_tokens: of the whole prompt; `read_tokens` of them had to be read, the others were known from before.
-        read_seconds, write_seconds: of reading the prompt, of writing.
+        read_seconds, write_seconds: of reading the prompt, of writing; without those of the alternatives.
         finished: whether it ended by itself (end token or stop rule) rather than by `max_tokens` or cancellation.
+        alternatives: other texts, the likeliest tokens first; all differ, none is empty.
     """
 
     text: str
@@ -102,6 +115,7 @@ class Written:
     read_seconds: float
     write_seconds: float
     finished: bool
+    alternatives: tuple[Alternative, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
