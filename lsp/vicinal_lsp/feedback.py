@@ -107,7 +107,7 @@ class Feedback:
 def survived(text: str, document: str, offset: int) -> float:
     """How much of an accepted text still stands about where it was put, in [0, 1].
 
-    Whole lines are looked for anywhere, since the user may have moved them; of changed ones what is left near the place.
+    Whole lines are looked for anywhere, as the user may have moved them; of changed ones what is left near the place.
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:

@@ -394,11 +394,11 @@ def _install(server: VicinalServer) -> None:
         server.partly_accepted(params)
 
     for name in COMMANDS:
-        server.command(name)(_command(server, name))
+        server.command(name)(_command(name))
 
 
-def _command(server: VicinalServer, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
-    async def run(*arguments: object) -> Any:
-        return await server.run(name, *arguments)
+def _command(name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
+    async def run(ls: VicinalServer, *arguments: object) -> Any:  # pygls wants its server to come first
+        return await ls.run(name, *arguments)
 
     return run
