@@ -6,66 +6,85 @@ sometimes wrong; it errs on the side of letting text stand. Pure.
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 PAIRS: Final = {"(": ")", "[": "]", "{": "}"}
 _DEEPEST: Final = 100
 
+# Each alternative begins with a letter of its own, and a string has few escapes: the first lets the scan skip what
+# begins none, the second keeps it linear where many quotes are not closed.
 _TOKEN: Final = re.compile(
     r'"""[\s\S]*?(?:"""|\Z)'
     r"|'''[\s\S]*?(?:'''|\Z)"
-    # Strings have a bound: without it a long line of quotes that are not closed would take quadratic time.
-    r'|"(?:\\.|[^"\\\n]){0,1000}"'
-    r"|`(?:\\.|[^`\\\n]){0,1000}`"
+    r'|"[^"\\\n]*(?:\\.[^"\\\n]*){0,50}"'
+    r"|`[^`\\\n]*(?:\\.[^`\\\n]*){0,50}`"
     r"|<'\w+(?:, *'\w+)*|&'\w+"  # Rust's lifetimes are no strings
-    r"|(?<!\w)[rbfuRBFU]{0,2}'(?:\\.|[^'\\\n]){0,1000}'"
-    r"|//[^\n]*|(?<!\S)#(?=\s)[^\n]*"
-    r"|(?<![\w.*/])/\*[\s\S]*?(?:\*/|\Z)"
-    r"|[()\[\]{}]"
+    r"|'(?:(?<!\w')|(?<=\W[rbfuRBFU]')|(?<=\W[rbfRBF]{2}'))[^'\\\n]*(?:\\.[^'\\\n]*){0,50}'"
+    r"|//[^\n]*|#(?<!\S#)(?=\s)[^\n]*"
+    r"|/(?<![\w.*/]/)\*[\s\S]*?(?:\*/|\Z)"
+    r"|\(|\)|\[|\]|\{|\}"
 )
 
 
-def within(text: str, left: str, right: str) -> str:
-    """`text` up to the first bracket that is not its to close: neither it opened it, nor `closable` has it.
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A place between two texts, and what may be written there.
 
-    >>> within("x, y)", "f(", ")"), within("x, y)", "f(", ""), within("g(x))", "f(", "")
-    ('x, y', 'x, y)', 'g(x))')
+    Attributes:
+        closable: the closing brackets that may be written, innermost first.
+        left: the text before.
+        settled: the offset in `left` up to which no text in the gap can change what is a string or a comment.
     """
-    if not any(closer in text for closer in PAIRS.values()):
+
+    closable: str
+    left: str
+    settled: int
+
+    def within(self, text: str) -> str:
+        """`text` up to the first bracket that is not its to close: neither it opened it, nor `closable` has it.
+
+        >>> gap("f(", ")").within("x, y)"), gap("f(", "").within("x, y)"), gap("f(", "").within("g(x))")
+        ('x, y', 'x, y)', 'g(x))')
+        """
+        may_close = iter(self.closable)
+        expected: list[str] = []
+        start = len(self.left)
+        for token in _brackets(self.left + text, self.settled):
+            if token.start() < start:
+                continue
+            if token[0] in PAIRS:
+                expected.append(PAIRS[token[0]])
+            elif token[0] != (expected.pop() if expected else next(may_close, "")):
+                return text[: token.start() - start]
         return text
-    may_close = iter(closable(left, right))
-    expected: list[str] = []
-    for at, bracket in _scan(left + text, len(left)):
-        if bracket in PAIRS:
-            expected.append(PAIRS[bracket])
-        elif bracket != (expected.pop() if expected else next(may_close, "")):
-            return text[: at - len(left)]
-    return text
 
 
-def closable(left: str, right: str) -> str:
-    """The closing brackets that may be written between `left` and `right`, innermost first.
+def gap(left: str, right: str) -> Gap:
+    """The place between `left` and `right`.
 
-    Those that `right` closes are not among them: of the brackets open in `left` as many may be closed as leave the
-    closing ones of `right` their own.
+    Of the brackets open in `left` as many may be closed as leave the closing ones of `right` their own.
 
-    >>> closable("f(g([", ""), closable("f(g(", ")"), closable("{ f(", "; }")
-    (']))', ')', ')')
+    >>> [gap(*texts).closable for texts in [("f(g([", ""), ("f(g(", ")"), ("{ f(", "; }")]]
+    [']))', ')', ')']
     """
     expected: list[str] = []
-    closing: list[str] = []
     own: list[str] = []
-    for at, bracket in _scan(left + right, 0):
-        before = at < len(left)
+    closing: list[str] = []
+    settled = 0
+    for token in _TOKEN.finditer(left + right):
+        before = token.end() <= len(left)
+        if token.end() < len(left):
+            settled = token.end()
         stack = expected if before else own
-        if bracket in PAIRS:
-            stack.append(PAIRS[bracket])
-        elif bracket in stack:
-            while stack.pop() != bracket:
+        if token[0] in PAIRS:
+            stack.append(PAIRS[token[0]])
+        elif token[0] in stack:
+            while stack.pop() != token[0]:
                 pass
-        elif not before:
+        elif not before and token[0] in PAIRS.values():
             own.clear()
-            closing.append(bracket)
+            closing.append(token[0])
     inner = expected[: -_DEEPEST - 1 : -1]
 
     def served(closed: int) -> int:
@@ -73,25 +92,24 @@ def closable(left: str, right: str) -> str:
         pairs = list(zip(inner[closed:], closing[:_DEEPEST], strict=False))
         return next((number for number, (one, other) in enumerate(pairs) if one != other), len(pairs))
 
-    return "".join(inner[: max(range(len(inner) + 1), key=lambda closed: (served(closed), closed))])
+    closed = max(range(len(inner) + 1), key=lambda count: (served(count), count))
+    return Gap("".join(inner[:closed]), left, settled)
 
 
 def imbalance(text: str) -> int:
     """How many brackets and quotes of a text lack their other half."""
     expected: list[str] = []
     alone = 0
-    for _, bracket in _scan(text, 0):
-        if bracket in PAIRS:
-            expected.append(PAIRS[bracket])
-        elif expected and expected[-1] == bracket:
+    for token in _brackets(text):
+        if token[0] in PAIRS:
+            expected.append(PAIRS[token[0]])
+        elif expected and expected[-1] == token[0]:
             expected.pop()
         else:
             alone += 1
     return alone + len(expected) + sum(text.count(quote) % 2 for quote in "\"'`")
 
 
-def _scan(text: str, start: int) -> Iterator[tuple[int, str]]:
-    """Where brackets stand from `start` on, outside strings and comments."""
-    for token in _TOKEN.finditer(text):
-        if token.start() >= start and (token[0] in PAIRS or token[0] in ")]}"):
-            yield token.start(), token[0]
+def _brackets(text: str, start: int = 0) -> Iterator[re.Match[str]]:
+    """The brackets outside strings and comments, from `start` on."""
+    return (token for token in _TOKEN.finditer(text, start) if token.end() == token.start() + 1)

@@ -13,11 +13,12 @@ from vicinal_lsp.indentation import lead, restyled, width
 
 Trigger = Literal["invoked", "automatic"]
 
-_ABOVE: Final = 20_000
+_ABOVE: Final = 8_000
 _BELOW: Final = 4_000
 _TELLING: Final = 3
 """A line with more characters tells something: `}` and `fi` repeat everywhere."""
 
+_NEAR: Final = 500
 _PARTLY: Final = 40
 """Characters behind the cursor whose beginning is looked for at the end of a text, if not all of them are there."""
 
@@ -130,21 +131,22 @@ def shaped(text: str, left: str, right: str, *, most_lines: int, newline: str) -
         newline: the line end of the file.
     """
     view = _view(left, right)
+    gap = brackets.gap(view.left, view.right)
     before, text = None, _plain(text)
     # What one rule takes away can bring another into play: until none does.
     while text != before:
-        before, text = text, _shaped_once(text, view, most_lines)
+        before, text = text, _shaped_once(text, view, gap, most_lines)
     return text.replace("\n", newline)
 
 
-def _shaped_once(text: str, view: _View, most_lines: int) -> str:
+def _shaped_once(text: str, view: _View, gap: brackets.Gap, most_lines: int) -> str:
     lines = [line.rstrip() for line in text.rstrip().split("\n")]
     lines = restyled(lines, view.above, view.below)
     lines = _first(lines, most_lines, view)
     lines = _block(lines, view)
     lines = _unrepeated(lines, view)
     text = _before_rest("\n".join(lines), view)
-    return brackets.within(text, view.left, view.right).rstrip()
+    return gap.within(text).rstrip()
 
 
 def _first(lines: list[str], most: int, view: _View) -> list[str]:
@@ -185,13 +187,16 @@ def _unrepeated(lines: list[str], view: _View) -> list[str]:
 def _before_rest(text: str, view: _View) -> str:
     """`text` without a tail that stands behind the cursor already, where brackets and quotes need it only once."""
     rest = view.rest.strip()
-    whole = brackets.imbalance(view.row + text + view.rest) if rest else 0
     for size in (len(rest), *range(min(len(rest) - 1, _PARTLY), 0, -1)):
         if size and text.endswith(rest[:size]):
-            better = whole - brackets.imbalance(view.row + text[:-size] + view.rest)
+            better = _imbalance(text, view) - _imbalance(text[:-size], view)
             if better > 0 or (better == 0 and size == len(rest)):
                 return text[:-size]
     return text
+
+
+def _imbalance(text: str, view: _View) -> int:
+    return brackets.imbalance(view.row[-_NEAR:] + text + view.rest[:_NEAR])
 
 
 def respects(text: str, left: str, selected_range_text: str, selected_text: str) -> str | None:
