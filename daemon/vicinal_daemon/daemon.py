@@ -26,9 +26,10 @@ from vicinal_daemon.events import Events
 from vicinal_daemon.lifecycle.logs import engine_log
 from vicinal_daemon.metrics import Metrics
 from vicinal_daemon.models import ModelFiles, resolve
-from vicinal_daemon.protocol.state import AdaptersState, AdapterState, DaemonState, Event, QueueState
+from vicinal_daemon.protocol.state import AdaptersState, AdapterState, DaemonState, Event, FeedbackState, QueueState
 from vicinal_daemon.tune.adapters import AdapterStore
-from vicinal_daemon.uncertainty.feedback import AnswerFeatures, FeedbackStore, Outcome
+from vicinal_daemon.uncertainty.feedback import AnswerFeatures, FeedbackStore, Outcome, feedback_file
+from vicinal_daemon.uncertainty.tally import tally
 from vicinal_daemon.workspaces import Workspace, Workspaces
 from vicinal_indexer import __version__, languages
 from vicinal_indexer.errors import VicinalError
@@ -58,7 +59,7 @@ class Daemon:
         self.store = AdapterStore(
             data / "adapters", settings.adapters.limit_mb * 1_000_000, settings.adapters.limit_count
         )
-        self.feedback = FeedbackStore(data / "feedback.sqlite")
+        self.feedback = FeedbackStore(feedback_file(data))
         self._notes = ThreadPoolExecutor(1, thread_name_prefix="feedback")  # in the order in which they come
         self.workspaces = Workspaces(
             load_settings, open_embedder, data, on_event=self.events.tell, on_changed=self._index_changed
@@ -178,7 +179,8 @@ class Daemon:
     def _answered(self, answer: protocol.Answer) -> None:
         self.metrics.answered(answer)
         self.events.tell(Event(name="answer", workspace=answer.repository, detail=answer.adaptation.kind))
-        self._notes.submit(self._note, answer)
+        if self.settings.feedback.enabled:
+            self._notes.submit(self._note, answer)
 
     def _note(self, answer: protocol.Answer) -> None:
         try:
@@ -186,14 +188,37 @@ class Daemon:
         except VicinalError as error:
             log.warning("an answer could not be recorded: %s", error.message)
 
-    async def record(self, identity: str, outcome: Outcome) -> None:
-        """Note what became of an answer.
+    async def record(self, identity: str, outcome: Outcome) -> bool:
+        """Note what became of an answer; False if nothing is to be noted (`feedback.enabled`).
 
         Raises:
             InputError: there is no such answer.
             StoreUnavailable: it cannot be written.
         """
+        if not self.settings.feedback.enabled:
+            return False
         await asyncio.get_running_loop().run_in_executor(self._notes, self.feedback.record, identity, outcome)
+        return True
+
+    async def recorded(self) -> FeedbackState:
+        """What was noted, in numbers; all that has been answered until now counts.
+
+        Raises:
+            StoreUnavailable: it cannot be read.
+        """
+
+        def count() -> FeedbackState:
+            return tally(self.feedback.told(), self.settings.feedback)
+
+        return await asyncio.get_running_loop().run_in_executor(self._notes, count)
+
+    async def forget_feedback(self) -> None:
+        """Forget what was noted of all that has been answered until now.
+
+        Raises:
+            StoreUnavailable: it cannot be written.
+        """
+        await asyncio.get_running_loop().run_in_executor(self._notes, self.feedback.erase)
 
     def _failed(self, error: VicinalError) -> None:
         self.metrics.dropped(error_type(type(error)))

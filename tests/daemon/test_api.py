@@ -88,6 +88,7 @@ FUZZED = {
     ("POST", "/v1/cancel"),
     ("POST", "/v1/query"),
     ("POST", "/v1/feedback"),
+    ("GET", "/v1/feedback"),
     ("DELETE", "/v1/feedback"),
     ("GET", "/v1/workspaces"),
     ("POST", "/v1/workspaces"),
@@ -314,6 +315,30 @@ def test_a_document_that_stands_alone_is_cancelled_by_its_name(live: LiveDaemon,
         assert http.post("/v1/cancel", json=named | {"client": "another"}).json()["count"] == 0
         assert http.post("/v1/cancel", json=named | {"client": "editor"}).json()["count"] == 1
         assert b" 499 " in opened.recv(100)
+
+
+# Feedback.
+
+
+def test_every_answer_takes_feedback_also_one_that_was_typed_ahead(http: httpx2.Client, folder: Path) -> None:
+    http.delete("/v1/feedback")
+    body = place(
+        folder, text=prompt_from(folder, "refund"), path="new.py", line=LINE + 1, budget_ms=1, client="feedback"
+    )
+    first = http.post("/v1/complete", json=body).json()
+    said = first["completion"]["text"]
+    typed = {"text": f"{body['text']}{said[0]}", "column": 2}
+    ahead = http.post("/v1/complete", json=body | typed).json()
+    assert ahead["typed_ahead"]
+    for answer, event in ((first, "shown"), (first, "rejected"), (ahead, "shown"), (ahead, "accepted")):
+        told = http.post("/v1/feedback", json={"id": answer["id"], "event": event})
+        assert told.json() == {"said": "noted"}
+    state = http.get("/v1/feedback").json()
+    assert (state["enabled"], state["answers"]) == (True, 2)
+    assert state["events"] == {"accepted": 1, "rejected": 1, "shown": 2}
+    assert sum(kind["accepted"] for kind in state["kinds"]) == 1
+    http.delete("/v1/feedback")
+    assert http.get("/v1/feedback").json()["answers"] == 0
 
 
 # The routes of OpenAI's clients.

@@ -14,6 +14,7 @@ from vicinal_daemon.errors import EngineCrashed, Superseded, Withdrawn
 from vicinal_daemon.protocol import Answer
 from vicinal_daemon.protocol.requests import CompleteRequest, HintRequest
 from vicinal_daemon.protocol.state import Event
+from vicinal_daemon.uncertainty.feedback import Outcome
 from vicinal_indexer.errors import InputError
 
 LINE = 10
@@ -134,6 +135,16 @@ def test_alternatives_are_other_texts_and_stay_as_long_as_they_are_typed(shop: P
         assert not more.typed_ahead  # it wants more than were written
 
     stage.play(play)
+
+
+def test_where_feedback_is_off_nothing_is_noted(shop: Path, with_daemon: Any) -> None:
+    async def play(daemon: Daemon) -> None:
+        answer = await daemon.desk.complete(request(shop, alone=True, workspace=None, text="x = ", column=5, line=1))
+        assert not await daemon.record(answer.id, Outcome("accepted"))
+        told = await daemon.recorded()
+        assert (told.enabled, told.answers, told.events) == (False, 0, {})
+
+    with_daemon(play, feedback__enabled=False)
 
 
 def test_the_same_request_again_costs_nothing_unless_something_better_is_to_be_had(shop: Path, stage: Any) -> None:

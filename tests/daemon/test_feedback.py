@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from vicinal_daemon.config import FeedbackSettings
 from vicinal_daemon.uncertainty import feedback
 from vicinal_daemon.uncertainty.feedback import AnswerFeatures, FeedbackStore, Outcome
+from vicinal_daemon.uncertainty.tally import tally
 from vicinal_indexer.errors import InputError, StoreUnavailable
 
 FEATURES = AnswerFeatures(
@@ -51,6 +53,25 @@ def test_what_became_of_answers_survives_a_restart(file: Path) -> None:
         store.record_answer("a", replace(FEATURES, value=0.1))
         assert store.told()[0].features.value == 0.1
         assert len(store.told()[0].outcomes) == 3
+
+
+def test_the_tally_counts_events_and_judges_each_answer_once(file: Path) -> None:
+    with opened(file) as store:
+        for name, kind, events in (
+            ("a", "fresh", ("shown", "accepted", "survived", "survived")),
+            ("b", "fresh", ("shown", "shown", "rejected")),
+            ("c", "fresh", ()),
+            ("d", "base", ("partly",)),
+            ("e", "warm", ("survived",)),
+        ):
+            store.record_answer(name, replace(FEATURES, kind=kind))
+            for event in events:
+                store.record(name, Outcome(event))
+        state = tally(store.told(), FeedbackSettings())
+    assert (state.enabled, state.answers) == (True, 5)
+    assert state.events == {"accepted": 1, "partly": 1, "rejected": 1, "shown": 3, "survived": 3}
+    shares = {kind.kind: (kind.answers, kind.judged, kind.accepted, kind.acceptance) for kind in state.kinds}
+    assert shares == {"base": (1, 1, 1, 1.0), "fresh": (3, 2, 1, 0.5), "warm": (1, 0, 0, None)}
 
 
 def test_feedback_on_nothing_is_refused(file: Path) -> None:

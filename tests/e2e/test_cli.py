@@ -1,6 +1,9 @@
 """The command line: exit codes, hints, JSON; no traceback unless asked for."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -184,3 +187,35 @@ def test_every_command_explains_itself(command: list[str], capsys: pytest.Captur
 def test_an_unknown_option_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["complete", "x.py:1", "--no-such-option"]) == 2
     assert "no-such-option" in capsys.readouterr().err
+
+
+_STAND_IN = """
+import json, sys
+heavy = ("typer", "rich", "numpy", "pydantic", "torch", "vicinal_daemon.cli.app")
+found = [name for name in heavy if name in sys.modules]
+print(json.dumps({"name": __name__, "arguments": sys.argv[1:], "heavy": found}))
+"""
+
+
+def test_the_language_server_is_reached_before_anything_heavy_and_reads_its_own_arguments(tmp_path: Path) -> None:
+    """With a stand-in for it, which says what it was given."""
+    (tmp_path / "vicinal_lsp").mkdir()
+    (tmp_path / "vicinal_lsp" / "__init__.py").touch()
+    (tmp_path / "vicinal_lsp" / "__main__.py").write_text(_STAND_IN)
+    paths = [str(tmp_path), *(str(Path(path).resolve()) for path in sys.path if path)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+
+    def started(*arguments: str) -> dict[str, object]:
+        command = [sys.executable, "-m", "vicinal_daemon.cli", *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=tmp_path)
+        told: dict[str, object] = json.loads(done.stdout)
+        return told
+
+    for given in (["--stdio"], ["--tcp", "127.0.0.1:0"], ["--help"], []):
+        assert started("lsp", *given) == {"name": "__main__", "arguments": given, "heavy": []}
+    assert started("--debug", "lsp", "--stdio", "--help")["arguments"] == ["--stdio", "--help"]
+
+
+def test_the_language_server_is_listed_among_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    assert "started by the editor" in " ".join(capsys.readouterr().out.split())

@@ -1,5 +1,6 @@
 """The command line through a real daemon process, and the same commands without one."""
 
+import io
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from vicinal_daemon import client, config
 from vicinal_daemon.cli.app import run
 from vicinal_daemon.client import Client, Connection
 from vicinal_daemon.protocol import Answer, Findings
+from vicinal_daemon.protocol.requests import FeedbackRequest
 from vicinal_daemon.protocol.state import AdaptersState, DaemonState
 
 PATIENCE = 60.0
@@ -217,6 +219,27 @@ def test_adapters(daemon: Connection, shared_shop: Path, said: Said, capsys: pyt
         assert "hint:" in capsys.readouterr().err
 
 
+def test_feedback_by_the_daemon_and_without_it(
+    no_daemon: None, shared_shop: Path, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = {"enabled": True, "answers": 0, "events": {}, "kinds": []}
+    assert json.loads(said("feedback", "show", "--json")) == nothing
+    assert "forgot 0" in said("feedback", "erase", "--yes")
+    connection = client.start(config.load())
+    answer = json.loads(said("complete", place(shared_shop), "--steps", "0", "--json"))
+    with client.Client(connection) as daemon:
+        daemon.feedback(FeedbackRequest(id=answer["id"], event="accepted"))
+    by_the_daemon = said("feedback", "show", "--json")
+    assert json.loads(by_the_daemon)["events"] == {"accepted": 1}
+    assert "100%" in said("feedback", "show")
+    client.stop(connection)
+    assert said("feedback", "show", "--json") == by_the_daemon
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    assert run(["feedback", "erase"]) == 130
+    assert "forgot 1" in said("feedback", "erase", "--yes")
+    assert json.loads(said("feedback", "show", "--json")) == nothing
+
+
 def test_status_tells_of_daemon_and_repository(
     daemon: Connection, shared_shop: Path, said: Said, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -342,7 +365,9 @@ def test_watching_the_daemon_ends_well(daemon: Connection) -> None:
     assert watcher.returncode == 0
 
 
-@pytest.mark.parametrize("command", [["status"], ["query"], ["adapters"], ["adapters", "drop"], ["workspaces"]])
+@pytest.mark.parametrize(
+    "command", [["status"], ["query"], ["adapters"], ["adapters", "drop"], ["feedback"], ["workspaces"]]
+)
 def test_commands_explain_themselves_by_example(command: list[str], said: Said) -> None:
     shown = said(*command, "--help")
     assert "Example" in shown

@@ -26,7 +26,7 @@ from vicinal_daemon.protocol.requests import (
     Place,
     QueryRequest,
 )
-from vicinal_daemon.protocol.state import DaemonState
+from vicinal_daemon.protocol.state import DaemonState, FeedbackState
 from vicinal_daemon.query import query as run_query
 from vicinal_daemon.scheduler import Cancellation, Priority
 from vicinal_daemon.stages import OnStage, Stopwatch
@@ -146,14 +146,19 @@ async def _query(body: QueryRequest, daemon: Daemon, cancellation: Cancellation,
 
 @router.post("/v1/feedback")
 async def feedback(body: FeedbackRequest, daemon: TheDaemon) -> Said:
-    """What became of an answer. It stays on this machine."""
+    """What became of an answer. It stays on this machine, and can be turned off (the setting feedback.enabled)."""
     outcome = Outcome(body.event, body.accepted_characters, body.kept_share, body.after_seconds)
-    await daemon.record(body.id, outcome)
-    return Said(said="noted")
+    return Said(said="noted" if await daemon.record(body.id, outcome) else "feedback is off")
+
+
+@router.get("/v1/feedback")
+async def feedback_told(daemon: TheDaemon) -> FeedbackState:
+    """What became of answers, in numbers."""
+    return await daemon.recorded()
 
 
 @router.delete("/v1/feedback")
 async def erase_feedback(daemon: TheDaemon) -> Said:
     """Forget all feedback."""
-    await asyncio.to_thread(daemon.feedback.erase)
+    await daemon.forget_feedback()
     return Said(said="erased")

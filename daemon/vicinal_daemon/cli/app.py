@@ -19,7 +19,9 @@ from vicinal_daemon.cli import (
     daemon,
     demo,
     doctor,
+    feedback,
     index,
+    lsp,
     models,
     query,
     status,
@@ -45,7 +47,8 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 failed, 2 the request cannot be right, 3 the index, 4 the model, 5 the daemon, "
     "6 dropped for a newer request, 130 interrupted, 143 terminated.",
 )
-for module in (complete, query, index, status, demo, daemon, workspaces, adapters, models, config, doctor):
+_modules = (complete, query, lsp, index, status, demo, daemon, workspaces, adapters, feedback, models, config, doctor)
+for module in _modules:
     module.register(app)
 
 

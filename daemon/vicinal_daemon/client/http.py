@@ -28,7 +28,7 @@ from vicinal_daemon.protocol.requests import (
     QueryRequest,
     WorkspaceRequest,
 )
-from vicinal_daemon.protocol.state import AdaptersState, DaemonState, Event, Failed, IndexedState
+from vicinal_daemon.protocol.state import AdaptersState, DaemonState, Event, Failed, FeedbackState, IndexedState
 from vicinal_indexer.errors import VicinalError
 
 OnEvent = Callable[[Event], None]
@@ -96,6 +96,14 @@ class Client:
     def feedback(self, request: FeedbackRequest) -> Json:
         """`POST /v1/feedback`."""
         return self._ask("POST", "/v1/feedback", request)
+
+    def feedback_state(self) -> FeedbackState:
+        """`GET /v1/feedback`."""
+        return self._understood(FeedbackState, self._request("GET", "/v1/feedback").content)
+
+    def erase_feedback(self) -> Json:
+        """`DELETE /v1/feedback`."""
+        return self._ask("DELETE", "/v1/feedback")
 
     def add_workspace(self, request: WorkspaceRequest) -> Json:
         """`POST /v1/workspaces`."""

@@ -5,6 +5,7 @@ Owns the settings' values and their layers. It does not know what uses them.
 
 from vicinal_daemon.config.layers import REPO_FILE, load, overridden, user_config_file
 from vicinal_daemon.config.settings import (
+    FeedbackSettings,
     GenerateSettings,
     IndexSettings,
     ModelSettings,
@@ -17,6 +18,7 @@ from vicinal_daemon.config.table import SettingRow, render_markdown, settings_ta
 
 __all__ = [
     "REPO_FILE",
+    "FeedbackSettings",
     "GenerateSettings",
     "IndexSettings",
     "ModelSettings",

@@ -264,6 +264,17 @@ class WarmSettings(_Section):
     start: bool = Field(default=False, description="Whether tuning for a request starts from it, not from the base.")
 
 
+class FeedbackSettings(_Section):
+    """What is noted of answers and of what became of them. It stays on this machine."""
+
+    enabled: bool = Field(
+        default=True,
+        description="Note numbers about answers, no code, and whether they were accepted; `vicinal feedback show` and "
+        "`erase`.",
+        json_schema_extra=_NOT_FROM_REPO,
+    )
+
+
 class Settings(_Section):
     """All settings of one process. `origins` tells for each key which layer set it."""
 
@@ -277,5 +288,6 @@ class Settings(_Section):
     engine: EngineSettings = EngineSettings()
     adapters: AdapterSettings = AdapterSettings()
     warm: WarmSettings = WarmSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
     seed: int = Field(default=0, ge=0, le=2**32 - 1, description="Same inputs and same seed give the same answer.")
     origins: Mapping[str, str] = Field(default=MappingProxyType({}), exclude=True, repr=False)

@@ -141,6 +141,25 @@ class AdaptersState(Message):
     limit_count: int
 
 
+class KindFeedback(Message):
+    """What became of the answers of one kind of adaptation."""
+
+    kind: str = Field(description="see `Adaptation.kind`")
+    answers: int
+    judged: int = Field(description="answers that were shown, accepted or rejected")
+    accepted: int = Field(description="of these, accepted in whole or in part")
+    acceptance: float | None = Field(ge=0, le=1, description="accepted / judged; null if none was judged")
+
+
+class FeedbackState(Message):
+    """`GET /v1/feedback`: what was noted, in numbers."""
+
+    enabled: bool = Field(description="whether anything is noted now (the setting feedback.enabled)")
+    answers: int
+    events: dict[str, int] = Field(description="how often each event was told, by its name")
+    kinds: list[KindFeedback]
+
+
 class RecentAnswer(Message):
     """One answer, in short."""
 

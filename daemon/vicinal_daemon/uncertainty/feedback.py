@@ -39,6 +39,11 @@ CREATE INDEX IF NOT EXISTS outcomes_by_answer ON outcomes (answer);
 _log = logging.getLogger(__name__)
 
 
+def feedback_file(data_dir: Path) -> Path:
+    """Where the database lies."""
+    return data_dir / "feedback.sqlite"
+
+
 @dataclass(frozen=True, slots=True)
 class AnswerFeatures:
     """What was known of an answer when it was given. Of its text only the length is kept.
