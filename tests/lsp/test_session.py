@@ -336,7 +336,7 @@ def test_a_daemon_of_another_version_is_told_of(bare: Settings) -> None:
     play(scene, bare)
 
 
-def test_a_line_that_is_X -> None:
+def test_a_line_that_is_retired_ends_what_is_waited_for(bare: Settings) -> None:
     from vicinal_lsp.line import reach
 
     line = reach(bare).line
