@@ -307,7 +307,7 @@ class Session:
         self._adopt(met)
         return met.line
 
-    def _apart(self, way: "Way") -> "asyncio.Future[Met]":
+    async def _apart(self, way: "Way") -> "Met":
         """Get a line in a thread of its own: nothing ends it early, so the end of this process must not wait for it."""
         promise: Future[Met] = Future()
         promise.set_running_or_notify_cancel()
@@ -324,8 +324,13 @@ class Session:
                 met.line.retire()
             promise.set_result(met)
 
-        threading.Thread(target=run, name="vicinal session opening", daemon=True).start()
-        return asyncio.wrap_future(promise)
+        thread = threading.Thread(target=run, name="vicinal session opening", daemon=True)
+        thread.start()
+        try:
+            return await asyncio.wrap_future(promise)
+        finally:
+            if promise.done():
+                thread.join()  # it has nothing left to do
 
     def _adopt(self, met: "Met") -> None:
         self._line, self._failure = met.line, None
