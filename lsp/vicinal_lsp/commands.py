@@ -3,6 +3,7 @@
 Owns what each does and what it returns. It does not know how they reach us.
 """
 
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,7 +139,7 @@ async def erase_feedback(server: "VicinalServer") -> str:
     return await server.session.erase_feedback()
 
 
-COMMANDS = {
+COMMANDS: Mapping[str, Callable[..., Coroutine[Any, Any, Any]]] = {
     wire.ACCEPT: accept,
     "vicinal.acceptWord": accept_word,
     "vicinal.acceptLine": accept_line,

@@ -114,7 +114,7 @@ class Completions:
     def _refusal(self, snapshot: Snapshot, trigger: Trigger) -> str | None:
         """Why nothing is asked: words worth telling, "" for none; None if it may be asked."""
         settings = self._settings()
-        reason = allows(settings, snapshot.language, snapshot.path, snapshot.folder)
+        reason = allows(settings, snapshot.language, snapshot.file, snapshot.folder)
         if reason:
             return reason
         if len(snapshot.document) > MAX_CHARACTERS:
@@ -165,11 +165,14 @@ class Completions:
         return CompleteRequest(
             **self._place(snapshot),
             id=identity,
-            lines=form.wanted_lines(snapshot.left, snapshot.right, settings.max_lines),
+            lines=self._lines(snapshot),
             budget_ms=settings.budget_invoked_ms if invoked else settings.budget_automatic_ms,
             alternatives=settings.alternatives if invoked else 0,
             trigger=trigger,
         )
+
+    def _lines(self, snapshot: Snapshot) -> int:
+        return form.wanted_lines(snapshot.left, snapshot.right, self._settings().max_lines, snapshot.language)
 
     def _place(self, snapshot: Snapshot) -> dict[str, Any]:
         """Where it is, in the daemon's words."""
@@ -185,7 +188,7 @@ class Completions:
         }
 
     def _offer(self, snapshot: Snapshot, answer: "Answer") -> Offer:
-        lines = form.wanted_lines(snapshot.left, snapshot.right, self._settings().max_lines)
+        lines = self._lines(snapshot)
         shaped = (
             form.shaped(text.text, snapshot.left, snapshot.right, most_lines=lines, newline=snapshot.newline)
             for text in (answer.completion, *answer.alternatives)

@@ -28,6 +28,7 @@ class Snapshot:
         text: of the document; of a notebook's cell only that cell.
         offset: of the cursor in `text`, in code points.
         folder: the workspace folder it is in, None if it is in none.
+        file: its path, None if it is no file on this machine; of a notebook's cell the notebook's.
         path: towards the daemon: relative to `folder` with `/`, else absolute, else the URI.
         above: what the model reads before `text`: the notebook's code cells above this one.
         encoding: what the client counts characters in.
@@ -39,6 +40,7 @@ class Snapshot:
     text: str
     offset: int
     folder: Path | None
+    file: Path | None
     path: str
     above: str
     encoding: Encoding
@@ -95,6 +97,7 @@ def snapshot(workspace: "Workspace", uri: str, line: int, character: int) -> Sna
         text=text,
         offset=convert.offset_at(text, line, character, encoding),
         folder=folder,
+        file=path,
         path=_told(path, folder, uri),
         above=_cells_above(workspace, notebook, uri) if notebook is not None else "",
         encoding=encoding,

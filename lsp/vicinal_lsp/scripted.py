@@ -216,7 +216,7 @@ class Editor:
             self.heard.append(message)
         else:
             self.asked.append(message)
-            answer = self.answers.get(message["method"], self._usual)
+            answer: Callable[[Any], Any] = self.answers.get(message["method"], self._usual)
             reply = {"jsonrpc": "2.0", "id": message["id"], "result": answer(message)}
             threading.Thread(target=self.send, args=(reply,), daemon=True).start()
 

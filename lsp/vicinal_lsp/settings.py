@@ -21,8 +21,10 @@ _SECTION: Final = "vicinal"
 _ALL: Final = "*"
 
 
-def _setting(default: Any, meaning: str, low: float | None = None, high: float | None = None) -> Any:
-    table = {"meaning": meaning, "low": low, "high": high}
+def _setting(
+    default: Any, meaning: str, low: float | None = None, high: float | None = None, choices: tuple[str, ...] = ()
+) -> Any:
+    table = {"meaning": meaning, "low": low, "high": high, "choices": choices}
     if isinstance(default, dict):
         return field(default_factory=lambda: MappingProxyType(default), metadata=table)
     return field(default=default, metadata=table)
@@ -46,10 +48,16 @@ class LspSettings:
     budget_automatic_ms: int = _setting(300, "How long an automatic completion may take, in ms.", 1, 60_000)
     budget_invoked_ms: int = _setting(3000, "How long a completion that was asked for may take, in ms.", 1, 600_000)
     max_lines: int = _setting(8, "Lines at most in one completion.", 1, 100)
-    alternatives: int = _setting(2, "Further completions beside the first where one was asked for.", 0, 8)
+    alternatives: int = _setting(2, "Further completions beside the first where one was asked for.", 0, 4)
     min_confidence: float = _setting(0.2, "Automatic completions with less confidence are not shown.", 0.0, 1.0)
     feedback: bool = _setting(True, "Whether the daemon is told what became of completions. It stays on this machine.")
     notify: bool = _setting(True, "Whether each answer's confidence and evidence are sent as `vicinal/answer`.")
+    menu: str = _setting(
+        "auto",
+        "Whether completions also come as items of the editor's menu: `on`, `off`, or `auto`, where it knows no inline "
+        "completions.",
+        choices=("auto", "on", "off"),
+    )
     hints: bool = _setting(True, "Whether the daemon may prepare for the place where the cursor rests.")
 
 
@@ -89,6 +97,12 @@ def _read_integer(value: object) -> int:
     return int(value)
 
 
+def _read_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a text")
+    return value
+
+
 def _read_globs(value: object) -> tuple[str, ...]:
     if not isinstance(value, list | tuple):
         raise ValueError("a list of globs")
@@ -105,6 +119,7 @@ _KINDS: Final[Mapping[object, _Kind]] = {
     bool: _Kind("boolean", _read_bool),
     int: _Kind("integer", _read_integer),
     float: _Kind("number", _read_number),
+    str: _Kind("string", _read_text),
     tuple[str, ...]: _Kind("list of strings", _read_globs),
     Mapping[str, bool]: _Kind("object of booleans", _read_switches),
 }
@@ -173,6 +188,9 @@ def _read(name: str, given: object) -> object:
     low, high = setting.metadata["low"], setting.metadata["high"]
     if low is not None and isinstance(value, int | float) and not low <= value <= high:
         raise ValueError(f"from {low} to {high}")
+    choices = setting.metadata["choices"]
+    if choices and value not in choices:
+        raise ValueError(f"one of {', '.join(choices)}")
     return value
 
 
