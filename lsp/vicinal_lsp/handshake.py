@@ -41,7 +41,7 @@ def shows_menu(settings: LspSettings, inline: object) -> bool:
 
 def capabilities(params: Mapping[str, Any]) -> Json:
     """What we can do for the client that sent these parameters of `initialize`."""
-    client = params.get("capabilities") or {}
+    client = params["capabilities"]
     offered = (client.get("general") or {}).get("positionEncodings") or ()
     text = client.get("textDocument") or {}
     settings, _ = parse(params.get("initializationOptions"))
@@ -68,21 +68,31 @@ def greet(source: BinaryIO, sink: BinaryIO) -> tuple["Replayed", "Answered"]:
     Returns:
         Source and sink for the server: what was read is read again there, and its answer is not sent twice.
     """
-    read, message = _first(source)
-    if message is None:
+    read, body = _first(source)
+    answer = _answer(body)
+    if answer is None:
         return Replayed(source, read), Answered(sink, None)
-    result = {
-        "capabilities": capabilities(message["params"]),
-        "serverInfo": {"name": "vicinal", "version": __version__},
-    }
-    body = json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}).encode()
-    sink.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    data = json.dumps(answer).encode()
+    sink.write(b"Content-Length: %d\r\n\r\n" % len(data) + data)
     sink.flush()
-    return Replayed(source, read), Answered(sink, message["id"])
+    return Replayed(source, read), Answered(sink, answer["id"])
 
 
-def _first(source: BinaryIO) -> tuple[bytes, Json | None]:
-    """All that was read, and the message in it; None if it is not for us to answer."""
+def _answer(body: bytes) -> Json | None:
+    """What is answered to a message; None if it is not for us to answer."""
+    try:
+        message = json.loads(body)
+        if message["method"] != "initialize" or not isinstance(message["id"], int | str):
+            return None
+        found = capabilities(message["params"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None  # the server tells the client what is wrong with it
+    server = {"name": "vicinal", "version": __version__}
+    return {"jsonrpc": "2.0", "id": message["id"], "result": {"capabilities": found, "serverInfo": server}}
+
+
+def _first(source: BinaryIO) -> tuple[bytes, bytes]:
+    """All that was read, and the body of the message in it."""
     header = b""
     length = 0
     while (line := source.readline()).strip():
@@ -91,15 +101,8 @@ def _first(source: BinaryIO) -> tuple[bytes, Json | None]:
         if name.strip().lower() == b"content-length" and value.strip().isdigit():
             length = int(value)
     header += line
-    if not length:
-        return header, None
-    body = source.read(length)
-    try:
-        message = json.loads(body)
-        sound = message["method"] == "initialize" and isinstance(message["params"]["capabilities"], dict)
-        return header + body, message if sound and isinstance(message["id"], int | str) else None
-    except (ValueError, KeyError, TypeError):
-        return header + body, None
+    body = source.read(length) if length else b""
+    return header + body, body
 
 
 class Replayed:

@@ -90,6 +90,8 @@ def test_initialize_is_answered_once_and_read_again() -> None:
         message({"jsonrpc": "2.0", "method": "initialize", "params": {"capabilities": {}}}),
         message({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": []}),
         message({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"capabilities": None}}),
+        message({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"capabilities": {"general": [1]}}}),
+        message({"jsonrpc": "2.0", "id": [], "method": "initialize", "params": {"capabilities": {}}}),
     ],
 )
 def test_what_is_no_sound_initialize_is_left_to_the_server(first: bytes) -> None:
