@@ -1,8 +1,8 @@
 """What the daemon and its engine process say to each other.
 
-Owns the units of work that the accelerator does: each one takes at most one training step or one generation, so that
-whoever schedules them can change its mind in between. Values only: no torch here, all of it pickles. Both ends are
-the same version of Vicinal, as one starts the other.
+Owns the units of work that the accelerator does: each one takes at most one training step or one generation (with
+its alternatives), so that whoever schedules them can change its mind in between. Values only: no torch here, all of it
+pickles. Both ends are the same version of Vicinal, as one starts the other.
 """
 
 from dataclasses import dataclass
