@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from vicinal_daemon.errors import DaemonNotRunning, DaemonUnreachable, ModelMissing
 from vicinal_indexer.errors import VicinalError
 from vicinal_lsp import news
+from vicinal_lsp.board import Board
 from vicinal_lsp.news import Status
 
 if TYPE_CHECKING:  # they take 0.15 s to import, and `initialize` is answered first
@@ -50,8 +51,6 @@ _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 60.0
 _FIRST_WATCH: Final = 0.25
 _LONGEST_WATCH: Final = 4.0
-_LOOK_SECONDS: Final = 2.0
-"""After which news is looked at again: not every end of something is told of."""
 _CLOSE_SECONDS: Final = 2.0
 
 
@@ -90,10 +89,9 @@ class Session:
         settings: "Callable[[], Settings] | None" = None,
         on_missing_model: Callable[[str], None] = lambda name: None,
     ) -> None:
-        self._on_status = on_status
         self._on_event = on_event
         self._load_settings = settings
-        self._on_missing_model = on_missing_model
+        self._board = Board(on_status, on_missing_model, lambda: self._spawn(self._look))
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="vicinal session")
         self._tasks: set[asyncio.Task[Any]] = set()
         self._line: Line | None = None
@@ -101,11 +99,6 @@ class Session:
         self._way: Way = "reach"
         self._watching = False
         self._failure: _Failure | None = None
-        self._told: Status | None = None
-        self._look_later: asyncio.TimerHandle | None = None
-        self._missing = ""
-        self._offered: set[str] = set()
-        self._fetched: set[str] = set()
         self._closed = False
 
     @property
@@ -118,7 +111,7 @@ class Session:
     @property
     def model_missing(self) -> str:
         """The name of the daemon's model if it is not on this machine, else an empty text."""
-        return self._missing
+        return self._board.missing
 
     def begin(self) -> None:
         """Find or start the daemon, behind whatever else happens. What comes of it is told as a status."""
@@ -186,7 +179,7 @@ class Session:
             loop.call_soon_threadsafe(on_event, event)
 
         said = await self._once(lambda line: line.pull(request, tell))
-        self._fetched.add(request.name)  # the daemon looks for it only when it is next needed
+        self._board.fetched(request.name)
         await self._look()
         return said
 
@@ -219,12 +212,11 @@ class Session:
         Only the start of a daemon cannot be called off: it is waited for, but not for long.
         """
         self._closed = True
-        if self._look_later is not None:
-            self._look_later.cancel()
-        opening = self._opening
-        if opening is not None:
+        self._board.close()
+        if (opening := self._opening) is not None:
             await asyncio.wait({opening}, timeout=_CLOSE_SECONDS)
             opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
         if self._line is not None:
             self._line.retire()
             self._line = None
@@ -264,7 +256,7 @@ class Session:
 
     async def _reach_now(self) -> None:
         """Have a line even if the last try failed a moment ago: somebody asked for it."""
-        if self._line is None and self._opening is None and not self._closed:
+        if self._line is None and self._opening is None:
             await self._open("reach")
 
     async def _reach(self) -> "Line":
@@ -277,14 +269,14 @@ class Session:
                     raise
         if self._line is not None:
             return self._line
-        if self._closed:
-            raise DaemonNotRunning("the session is closed")
         failure = self._failure
         if failure is not None and time.monotonic() < failure.until:
             raise type(failure.error)(failure.error.message, hint=failure.error.hint)
         return await self._open("reach")
 
     async def _open(self, way: "Way") -> "Line":
+        if self._closed:
+            raise DaemonNotRunning("the session is closed")
         self._way = way
         self._opening = asyncio.get_running_loop().create_task(self._opened(way))
         self._opening.add_done_callback(lambda task: task.cancelled() or task.exception())  # some ask for no answer
@@ -292,7 +284,7 @@ class Session:
 
     async def _opened(self, way: "Way") -> "Line":
         if self._failure is None and way != "meet":
-            self._say(news.RESTARTING if way == "renew" else news.CONNECTING)
+            self._board.say(news.RESTARTING if way == "renew" else news.CONNECTING)
         try:
             met = await self._apart(way)
         except VicinalError as error:
@@ -336,24 +328,24 @@ class Session:
         self._line, self._failure = met.line, None
         if met.state is None:
             theirs = met.line.connection.serving.version
-            self._say(news.other_version(theirs) or news.NOT_UNDERSTOOD)
+            self._board.say(news.other_version(theirs) or news.NOT_UNDERSTOOD)
         else:
-            self._judge(met.state)
-        self._look_soon()  # a daemon that has just started does not know yet whether it has its model
+            self._board.judge(met.state)
+        self._board.look_soon()  # a daemon that has just started does not know yet whether it has its model
         self._pool.submit(self._listen, asyncio.get_running_loop(), met.line)
 
     def _failed(self, error: VicinalError) -> None:
         is_news = self._failure is None
         self._failure = _Failure.following(self._failure, error)
         if is_news:
-            self._say(news.failure(error))
+            self._board.say(news.failure(error))
         self._watch()
 
     def _lost(self, line: "Line") -> None:
         if line is self._line:
             self._line = None
             line.retire()
-            self._say(news.LOST)
+            self._board.say(news.LOST)
             self._watch()
 
     def _watch(self) -> None:
@@ -389,48 +381,20 @@ class Session:
                     loop.call_soon_threadsafe(self._heard, line, event)
         except VicinalError as error:
             if not line.broke(error):  # not understood; what is asked may be answered all the same
-                loop.call_soon_threadsafe(self._say, Status("warning", error.message, error.hint))
+                loop.call_soon_threadsafe(self._board.say, Status("warning", error.message, error.hint))
                 return
         loop.call_soon_threadsafe(self._lost, line)
 
     def _heard(self, line: "Line", event: "Event") -> None:
-        if line is not self._line:
-            return
-        self._on_event(event)
-        if news.calls_for_look(event):
-            self._spawn(self._look)
-        elif self._told is not None:
-            self._say(news.after(self._told, event))
-            if self._told.level == "progress":
-                self._look_soon()
-
-    def _look_soon(self) -> None:
-        if self._look_later is not None:
-            self._look_later.cancel()
-        self._look_later = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._spawn, self._look)
+        if line is self._line:
+            self._on_event(event)
+            self._board.hear(event)
 
     async def _look(self) -> None:
         if (line := self._line) is not None:
             state = await self._apply(line, lambda line: line.status())
             if line is self._line:
-                self._judge(state)
-
-    def _judge(self, state: "DaemonState") -> None:
-        missing = news.missing_model(state)
-        if missing in self._fetched:
-            missing, state = "", news.without_problem(state)
-        self._missing = missing
-        self._say(news.status_of(state))
-        if self._told is not None and self._told.level == "progress":
-            self._look_soon()
-        if missing and missing not in self._offered:
-            self._offered.add(missing)
-            self._on_missing_model(missing)
-
-    def _say(self, status: Status) -> None:
-        if status != self._told and not self._closed:
-            self._told = status
-            self._on_status(status)
+                self._board.judge(state)
 
     def _spawn(self, work: Callable[[], Awaitable[object]]) -> None:
         """Do this behind; an expected failure of it has been told or is nobody's concern."""
