@@ -70,12 +70,7 @@ class Line(Client):
 
     def broke(self, error: VicinalError) -> bool:
         """Whether this error means that the daemon has gone from the line, not that it refused or was slow."""
-        if not isinstance(error, DaemonUnreachable):
-            return False
-        cause = error.__cause__
-        return self._retired or (
-            isinstance(cause, httpx2.RequestError) and not isinstance(cause, httpx2.TimeoutException)
-        )
+        return isinstance(error, DaemonUnreachable) and (self._retired or _is_gone(error))
 
     def _leave(self) -> None:
         with self._guard:
@@ -140,9 +135,9 @@ def reach(settings: Settings) -> Met:
     try:
         return _met(ensure(settings))
     except DaemonUnreachable as error:
-        if not isinstance(error.__cause__, httpx2.ConnectError):
+        if not _is_gone(error):
             raise
-    return _met(start(settings))  # it was about to end: its process was there, its socket was not
+    return _met(start(settings))  # it was ending: a process is there for a moment longer than its sockets
 
 
 def renew(settings: Settings) -> Met:
@@ -165,6 +160,11 @@ def _met(connection: Connection) -> Met:
     except BaseException:
         line.close()
         raise
+
+
+def _is_gone(error: DaemonUnreachable) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, httpx2.RequestError) and not isinstance(cause, httpx2.TimeoutException)
 
 
 def _shut(opened: socket.socket) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ import pytest
 from vicinal_daemon import client, config
 from vicinal_daemon.config import Settings
 from vicinal_daemon.errors import ConfigError, DaemonError, DaemonUnreachable, ModelMissing, ModelUnusable
+from vicinal_daemon.place import Place, Serving, birth
 from vicinal_daemon.protocol.requests import (
     CompleteRequest,
     FeedbackRequest,
@@ -357,6 +359,35 @@ def test_a_line_that_is_retired_ends_what_is_waited_for(bare: Settings) -> None:
     with pytest.raises(DaemonUnreachable), line.held():
         pass
     line.retire()  # does no harm
+
+
+def test_a_daemon_that_is_ending_is_replaced(bare: Settings) -> None:
+    """A process that is killed is there for a moment longer than its sockets."""
+    from vicinal_lsp.line import reach
+
+    with socket.create_server(("127.0.0.1", 0)) as ending:
+
+        def hang_up() -> None:
+            while not done.is_set():
+                ending.accept()[0].close()
+
+        done = threading.Event()
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        try:
+            place = Place.of(bare)
+            place.prepare()
+            address = f"http://127.0.0.1:{ending.getsockname()[1]}"
+            born = birth(os.getpid()) or ""
+            serving = Serving(pid=os.getpid(), born=born, address=address, version="0", started=0, fingerprint="")
+            place.announce(serving)
+            met = reach(bare)
+            assert met.line.connection.pid == daemon_pid(bare) != os.getpid()
+            met.line.retire()
+        finally:
+            done.set()
+            socket.create_connection(ending.getsockname()).close()
+            thread.join(PATIENCE)
 
 
 def test_the_session_loads_nothing_slow_before_it_begins() -> None:
