@@ -27,6 +27,7 @@ from vicinal_daemon.lifecycle.logs import engine_log
 from vicinal_daemon.metrics import Metrics
 from vicinal_daemon.models import ModelFiles, resolve
 from vicinal_daemon.protocol.state import AdaptersState, AdapterState, DaemonState, Event, FeedbackState, QueueState
+from vicinal_daemon.scheduler import Cancellation
 from vicinal_daemon.tune.adapters import AdapterStore
 from vicinal_daemon.uncertainty.feedback import AnswerFeatures, FeedbackStore, Outcome, feedback_file
 from vicinal_daemon.uncertainty.tally import tally
@@ -76,6 +77,8 @@ class Daemon:
             lambda: self.desk.last_asked,
             on_event=self.events.tell,
         )
+        self.pulls: set[Cancellation] = set()
+        """Of the models that are being fetched."""
         self._loop = asyncio.get_running_loop()
         self._tasks: list[asyncio.Task[None]] = []
         self._process = psutil.Process()
@@ -90,6 +93,8 @@ class Daemon:
     def begin_to_close(self) -> None:
         """Let go of everybody who waits or listens."""
         self.events.close()
+        for cancellation in self.pulls:
+            cancellation.withdraw()
         self.desk.requests.cancel_all()
 
     async def close(self) -> None:

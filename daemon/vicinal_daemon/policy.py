@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 WRITTEN_TOKENS = 12
-"""Tokens that an answer of one line takes, about; what is reserved for writing it."""
+"""Tokens that one line of an answer takes, about; what is reserved for writing it."""
 
 SMALLEST_CONTEXT = 64
 """Tokens of the open file that are read whatever the budget."""
@@ -61,6 +61,7 @@ class Plan:
         picks: how many selected chunks the prompt shows.
         context_tokens: how much of the open file it shows.
         behind: whether tuning goes on behind the answer.
+        alternatives: how many other texts are written, too.
     """
 
     kind: Literal["fresh", "cached", "warm", "base"]
@@ -68,6 +69,7 @@ class Plan:
     picks: int
     context_tokens: int
     behind: bool
+    alternatives: int = 0
 
 
 def decide(
@@ -79,6 +81,8 @@ def decide(
     context_tokens: int,
     pick_tokens: Sequence[int],
     unread: int | None = None,
+    lines: int = 1,
+    alternatives: int = 0,
 ) -> Plan:
     """Choose the best answer that fits.
 
@@ -92,12 +96,31 @@ def decide(
         context_tokens: tokens of the open file that the prompt would show.
         pick_tokens: tokens of each selected chunk that it would show, most informative first.
         unread: tokens of that full prompt that the engine does not know yet, where that is known.
+        lines: that the answer has at most.
+        alternatives: other texts wanted; so many are written as there is time for once all else is done.
     """
+    writing = (costs.write or 0.0) * WRITTEN_TOKENS * lines + FIXED_SECONDS
+    plan, spare = _chosen(budget, costs, ready, steps, context_tokens, pick_tokens, unread, writing)
+    fitting = alternatives if spare is None else int(max(0.0, spare) / writing)
+    return replace(plan, alternatives=min(alternatives, fitting))
+
+
+def _chosen(
+    budget: float | None,
+    costs: Costs,
+    ready: Ready,
+    steps: int,
+    context_tokens: int,
+    pick_tokens: Sequence[int],
+    unread: int | None,
+    writing: float,
+) -> tuple[Plan, float | None]:
+    """The plan but for alternatives, and the seconds that it leaves; None if there is no bound."""
     if budget is None:
         kind: Literal["fresh", "cached", "base"] = "cached" if ready.exact else "fresh" if steps else "base"
-        return Plan(kind, 0 if ready.exact else steps, len(pick_tokens), context_tokens, behind=False)
+        plan = Plan(kind, 0 if ready.exact else steps, len(pick_tokens), context_tokens, behind=False)
+        return plan, None
 
-    writing = (costs.write or 0.0) * WRITTEN_TOKENS + FIXED_SECONDS
     full = sum(pick_tokens) + context_tokens if unread is None else unread
     picks, context = len(pick_tokens), context_tokens
     reading = (costs.read or 0.0) * full
@@ -106,19 +129,21 @@ def decide(
         tokens = sum(pick_tokens[: shorter[0]]) + shorter[1]
         if tokens < full:  # else what the engine knows of the full prompt makes that the quicker one
             (picks, context), reading = shorter, costs.read * tokens
+    spare = budget - reading - writing
     if ready.exact:
-        return Plan("cached", 0, picks, context, behind=False)
+        return Plan("cached", 0, picks, context, behind=False), spare
     fitting = 0
     if steps and costs.step is not None and costs.judge is not None:
-        fitting = max(0, min(steps, int((budget - reading - writing - costs.judge) / costs.step)))
+        fitting = max(0, min(steps, int((spare - costs.judge) / costs.step)))
+        spare -= fitting * costs.step + (costs.judge if fitting else 0.0)
     behind = steps > 0
     if fitting == steps > 0:
-        return Plan("fresh", steps, picks, context, behind=False)
+        return Plan("fresh", steps, picks, context, behind=False), spare
     if ready.near:
-        return Plan("cached", 0, picks, context, behind)
+        return Plan("cached", 0, picks, context, behind), budget - reading - writing
     if ready.warm:
-        return Plan("warm", 0, picks, context, behind)
-    return Plan("fresh" if fitting else "base", fitting, picks, context, behind)
+        return Plan("warm", 0, picks, context, behind), budget - reading - writing
+    return Plan("fresh" if fitting else "base", fitting, picks, context, behind), spare
 
 
 def _shorter(tokens: int, context_tokens: int, pick_tokens: Sequence[int]) -> tuple[int, int]:

@@ -193,7 +193,9 @@ class Completions:
             form.shaped(text.text, snapshot.left, snapshot.right, most_lines=lines, newline=snapshot.newline)
             for text in (answer.completion, *answer.alternatives)
         )
-        return Offer(answer, snapshot, tuple(dict.fromkeys(text for text in shaped if text)))
+        # Texts that differ in white space only are one choice.
+        distinct = {text.strip(): text for text in reversed([*shaped]) if text}
+        return Offer(answer, snapshot, tuple(reversed(distinct.values())))
 
 
 def _shown(offer: Offer, trigger: Trigger, settings: LspSettings) -> str:

@@ -80,7 +80,6 @@ class VicinalServer(LanguageServer):
         self.feedback = Feedback(self._send_feedback, self._text, lambda: self.settings.feedback)
         self.bars = Progress(self, self._cancel_work)
         self._settled: asyncio.TimerHandle | None = None
-        self._pulling: asyncio.Task[Any] | None = None
         self._told: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         _install(self)
@@ -298,12 +297,11 @@ class VicinalServer(LanguageServer):
         )
         answer = await self.window_show_message_request_async(question)
         if answer is not None and answer.title == fetch.title:
-            self._pulling = asyncio.ensure_future(self.session.pull(ModelPullRequest(name=name), self._happened))
-            await self._pulling
+            await self.session.pull(ModelPullRequest(name=name), self._happened)
 
     def _cancel_work(self, name: str) -> None:
-        if name == "download" and self._pulling is not None:
-            self._pulling.cancel()
+        if name == "download":
+            self.behind(self.session.cancel_pull())
 
     async def _logged(self, work: Coroutine[Any, Any, Any]) -> None:
         from vicinal_indexer.errors import VicinalError

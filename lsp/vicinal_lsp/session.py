@@ -183,6 +183,10 @@ class Session:
         await self._look()
         return said
 
+    async def cancel_pull(self) -> None:
+        """Have no model fetched any more; `pull` then raises `RequestDropped`."""
+        await self._once(lambda line: line.cancel_pull())
+
     async def add_workspace(self, request: "WorkspaceRequest") -> Json:
         """Open a repository; it is indexed behind."""
         return await self._once(lambda line: line.add_workspace(request))

@@ -102,6 +102,18 @@ def test_a_prompt_that_the_engine_knows_is_not_cut_even_if_writing_alone_takes_t
     assert anew.context_tokens < 512
 
 
+def test_alternatives_are_written_as_far_as_there_is_time_for_them() -> None:
+    costs = Costs(read=0.001, write=0.01)
+
+    def many(budget: float | None, lines: int = 1) -> int:
+        told = decide(budget, costs, NOTHING, steps=0, context_tokens=100, pick_tokens=[], lines=lines, alternatives=3)
+        return told.alternatives
+
+    assert many(None) == 3
+    assert [many(budget) for budget in (0.1, 0.25, 0.4, 0.6, 5.0)] == [0, 0, 1, 2, 3]
+    assert many(0.6, lines=8) == 0
+
+
 def test_costs_follow_what_is_measured() -> None:
     costs = Costs().learn(step=1.0)
     assert costs.step == 1.0

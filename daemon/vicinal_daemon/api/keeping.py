@@ -139,16 +139,33 @@ async def models(daemon: TheDaemon) -> Models:
 async def pull_model(body: ModelPullRequest, request: Request, daemon: TheDaemon) -> Response:
     """Fetch a model. The one request that makes the daemon use the network."""
 
+    cancellation = Cancellation()
+
     async def work(on_stage: OnStage) -> Said:
         def tell(stage: str, done: int, total: int) -> None:
+            cancellation.check()
             on_stage(stage, done, total)
             daemon.events.tell(Event(name="download", stage=stage, done=done, total=total, detail=body.name))
 
         fetch = pull_again if body.again else pull
-        folder = await asyncio.to_thread(fetch, body.name, daemon.settings.model.cache_dir, tell)
+        daemon.pulls.add(cancellation)
+        try:
+            folder = await asyncio.to_thread(fetch, body.name, daemon.settings.model.cache_dir, tell)
+        finally:
+            daemon.pulls.discard(cancellation)
+        if body.name == daemon.settings.model.name:
+            daemon.accelerator.start()
         return Said(said=f"ready: {folder}")
 
-    return await answered(request, work, lambda: None)
+    return await answered(request, work, cancellation.withdraw)
+
+
+@router.delete("/v1/models/pull")
+async def cancel_pull(daemon: TheDaemon) -> Count:
+    """Call off the fetching of models; what was fetched so far is dropped."""
+    for cancellation in daemon.pulls:
+        cancellation.withdraw()
+    return Count(count=len(daemon.pulls))
 
 
 @router.get("/v1/events", response_class=StreamingResponse)

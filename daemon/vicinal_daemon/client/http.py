@@ -141,6 +141,10 @@ class Client:
         """`POST /v1/models/pull`: the daemon fetches a model over the network."""
         return self._understood(_JSON, self._long("/v1/models/pull", request, on_event))
 
+    def cancel_pull(self) -> Json:
+        """`DELETE /v1/models/pull`: nothing is fetched any more."""
+        return self._ask("DELETE", "/v1/models/pull")
+
     def events(self) -> Iterator[Event]:
         """`GET /v1/events`: what happens in the daemon, until it ends."""
         with self._reachable(), self._http.sse("/v1/events", timeout=_LONG, max_event_size=_EVENT_BYTES) as source:

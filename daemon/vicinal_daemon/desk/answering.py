@@ -23,6 +23,9 @@ from vicinal_daemon.studies import Recipe, Studies, learned_from
 from vicinal_daemon.tune.adapters import AdapterStore
 from vicinal_daemon.worker.messages import Alternative, Code, Wear, Written
 
+UNBOUND_LINES = 4
+"""What an answer without a bound on its lines is reckoned with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
@@ -87,7 +90,8 @@ class Answering:
         on_stage("generate", 0, 0)
         snippets = full[: plan.picks]
         with watch.stage("generate"):
-            written = await self._rooms.writer.write(job, snippets, plan.context_tokens, wear, cancellation)
+            bounded = replace(job, alternatives=plan.alternatives)
+            written = await self._rooms.writer.write(bounded, snippets, plan.context_tokens, wear, cancellation)
         cancellation.check()
         spent = written.read_seconds + written.write_seconds
         watch.seconds |= {
@@ -137,6 +141,8 @@ class Answering:
             context_tokens=context,
             pick_tokens=sizes,
             unread=unread,
+            lines=job.lines or UNBOUND_LINES,
+            alternatives=job.alternatives,
         )
         return plan, plan.picks < len(sizes) or plan.context_tokens < context
 

@@ -11,8 +11,8 @@ from typing import Protocol
 from vicinal_indexer import languages
 
 COMMENT_MARKS = {
-    "python": "#", "ruby": "#", "bash": "#", "perl": "#", "r": "#", "yaml": "#", "toml": "#", "elixir": "#",
-    "julia": "#", "make": "#", "dockerfile": "#", "powershell": "#",
+    "python": "#", "notebook": "#", "ruby": "#", "bash": "#", "perl": "#", "r": "#", "yaml": "#", "toml": "#",
+    "elixir": "#", "julia": "#", "make": "#", "dockerfile": "#", "powershell": "#",
     "lua": "--", "sql": "--", "haskell": "--", "elm": "--", "ada": "--",
     "lisp": ";", "clojure": ";", "scheme": ";", "erlang": "%", "latex": "%", "matlab": "%",
 }  # fmt: skip
