@@ -199,21 +199,6 @@ def _imbalance(text: str, view: _View) -> int:
     return brackets.imbalance(view.row[-_NEAR:] + text + view.rest[:_NEAR])
 
 
-def respects(text: str, left: str, selected_range_text: str, selected_text: str) -> str | None:
-    """The full text of a completion that goes with the item selected in the editor's list; None if it contradicts it.
-
-    Args:
-        text: the completion, from the cursor on.
-        selected_range_text: what stands in the range that the selected item replaces; it ends at the cursor.
-        selected_text: what the selected item puts there.
-
-    >>> respects("ntln(x)", "  pri", "pri", "println"), respects("nt(x)", "  pri", "pri", "println")
-    ('println(x)', None)
-    """
-    full = selected_range_text + text
-    return full if left.endswith(selected_range_text) and full.startswith(selected_text) else None
-
-
 def next_word(text: str) -> str:
     """What accepting a word takes: white space, then a word or a run of signs.
 

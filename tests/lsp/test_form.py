@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from vicinal_lsp.form import may_ask, next_line, next_word, respects, shaped, wanted_lines
+from vicinal_lsp.form import may_ask, next_line, next_word, shaped, wanted_lines
 
 OPEN, CLOSE = "([{", ")]}"
 
@@ -214,13 +214,6 @@ class TestWhiteSpace:
 
 
 class TestParts:
-    def test_a_selected_item_is_respected(self) -> None:
-        assert respects("t(x)", "  prin", "prin", "print") == "print(x)"
-        assert respects("t", "prin", "prin", "print") == "print"
-        assert respects("t(x)", "prin", "prin", "printf") is None
-        assert respects("t(x)", "prin", "pran", "prant") is None
-        assert respects("append(x)", "xs.", "", "app") == "append(x)"
-
     def test_words(self) -> None:
         assert list(taken(next_word, "  foo.bar(x)\n    y")) == ["  foo", ".", "bar", "(", "x", ")", "\n    y"]
 
@@ -307,15 +300,6 @@ def closing(left: str, shown: str) -> str:
 @given(CODE)
 def test_parts_are_prefixes_and_use_the_text_up(text: str) -> None:
     assert "".join(taken(next_word, text)) == "".join(taken(next_line, text)) == text
-
-
-@given(CODE, CODE, CODE, st.text(max_size=4))
-def test_a_selected_item_begins_what_is_returned(text: str, left: str, selected: str, other: str) -> None:
-    for size in range(min(3, len(left)) + 1):
-        standing = left[len(left) - size :]
-        full = respects(text, left, standing, selected)
-        assert full is None or (full == standing + text and full.startswith(selected))
-    assert respects(text, left, "", "") == text
 
 
 @given(CODE, CODE, st.integers(1, 20), st.sampled_from(["", "python", "go"]))

@@ -29,6 +29,7 @@ GOOD: dict[str, Any] = {
     "minConfidence": 1,
     "feedback": False,
     "notify": False,
+    "menu": "off",
     "hints": False,
 }
 

@@ -33,8 +33,9 @@ _TOLD_LINES: Final = 8
 
 
 def ensure(settings: Settings, wait_seconds: float = START_SECONDS) -> Connection:
-    """The daemon that runs, else a new one. Raises as `start` does."""
-    return find(settings) or start(settings, wait_seconds)
+    """The daemon that runs and answers, else a new one. Raises as `start` does."""
+    # One that ends just now is still there and answers no more.
+    return _answering(settings, wait_seconds) or start(settings, wait_seconds)
 
 
 def start(settings: Settings, wait_seconds: float = START_SECONDS, command: Sequence[str] | None = None) -> Connection:
