@@ -132,12 +132,7 @@ def meet(settings: Settings) -> Met:
 
 def reach(settings: Settings) -> Met:
     """The daemon that runs, else a new one. Raises as `client.start` does."""
-    try:
-        return _met(ensure(settings))
-    except DaemonUnreachable as error:
-        if not _is_gone(error):
-            raise
-    return _met(start(settings))  # it was ending: a process is there for a moment longer than its sockets
+    return _met(ensure(settings))
 
 
 def renew(settings: Settings) -> Met:

@@ -98,6 +98,7 @@ FUZZED = {
     ("POST", "/v1/adapters/{key}/pin"),
     ("DELETE", "/v1/adapters/{key}"),
     ("GET", "/v1/models/local"),
+    ("DELETE", "/v1/models/pull"),
     ("GET", "/v1/models"),
     ("POST", "/v1/completions"),
 }
