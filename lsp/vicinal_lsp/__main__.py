@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from vicinal_lsp.handshake import greet
+
 LEVELS = ("error", "warning", "info", "debug")
 
 
@@ -21,14 +23,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     logging.getLogger("pygls").setLevel(logging.WARNING)  # its info lines hold the user's code
 
+    if options.tcp:
+        from vicinal_lsp.server import VicinalServer
+
+        VicinalServer().start_tcp(*options.tcp)
+        return
+    source, sink = greet(sys.stdin.buffer, sys.stdout.buffer)
     from vicinal_lsp.server import VicinalServer
 
-    server = VicinalServer()
-    if options.tcp:
-        host, port = options.tcp
-        server.start_tcp(host, port)
-    else:
-        server.start_io()
+    VicinalServer().start_io(source, sink)  # type: ignore[arg-type]  # it reads and writes them, and no more
 
 
 def _parser() -> argparse.ArgumentParser:

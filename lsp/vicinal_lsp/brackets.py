@@ -32,41 +32,58 @@ class Gap:
     """A place between two texts, and what may be written there.
 
     Attributes:
-        closable: the closing brackets that may be written, innermost first.
         left: the text before.
         settled: the offset in `left` up to which no text in the gap can change what is a string or a comment.
+        opened: the closing brackets that `left` calls for, innermost first.
+        closing: those of `right` that close none of its own.
+        closable: how many of `opened` may be written: as many as leave `closing` its own.
+        at_line_end: whether nothing follows on the line.
     """
 
-    closable: str
     left: str
     settled: int
+    opened: str
+    closing: str
+    closable: int
+    at_line_end: bool
 
     def within(self, text: str) -> str:
-        """`text` up to the first bracket that is not its to close: neither it opened it, nor `closable` has it.
+        """`text` up to the first bracket that is not its to close: neither it opened it, nor is it `closable`.
+
+        At a line's end it may close more if it opens as many anew, as in `} else {`: the brackets below close those.
 
         >>> gap("f(", ")").within("x, y)"), gap("f(", "").within("x, y)"), gap("f(", "").within("g(x))")
         ('x, y', 'x, y)', 'g(x))')
+        >>> gap("if a {", "\\n}").within("} else {"), gap("if a {", "\\n}").within("b }")
+        ('} else {', 'b ')
         """
-        may_close = iter(self.closable)
-        expected: list[str] = []
         start = len(self.left)
+        expected: list[str] = []
+        closed, lawful, end = 0, len(text), len(text)
         for token in _brackets(self.left + text, self.settled):
-            if token.start() < start:
+            at = token.start() - start
+            if at < 0:
                 continue
             if token[0] in PAIRS:
                 expected.append(PAIRS[token[0]])
-            elif token[0] != (expected.pop() if expected else next(may_close, "")):
-                return text[: token.start() - start]
-        return text
+            elif expected and expected[-1] == token[0]:
+                expected.pop()
+            elif not expected and self.opened[closed : closed + 1] == token[0]:
+                lawful = at if closed == self.closable else lawful
+                closed += 1
+            else:
+                end = at
+                break
+        left_open = "".join(reversed(expected)) + self.opened[closed:]
+        reopened = self.at_line_end and _served(left_open, self.closing) >= _served(self.opened, self.closing)
+        return text[: end if reopened else min(lawful, end)]
 
 
 def gap(left: str, right: str) -> Gap:
     """The place between `left` and `right`.
 
-    Of the brackets open in `left` as many may be closed as leave the closing ones of `right` their own.
-
-    >>> [gap(*texts).closable for texts in [("f(g([", ""), ("f(g(", ")"), ("{ f(", "; }")]]
-    [']))', ')', ')']
+    >>> [(place.opened, place.closable) for place in (gap("f(g([", ""), gap("f(g(", ")"), gap("{ f(", "; }"))]
+    [(']))', 3), ('))', 1), (')}', 1)]
     """
     expected: list[str] = []
     own: list[str] = []
@@ -85,15 +102,16 @@ def gap(left: str, right: str) -> Gap:
         elif not before and token[0] in PAIRS.values():
             own.clear()
             closing.append(token[0])
-    inner = expected[: -_DEEPEST - 1 : -1]
+    opened = "".join(expected[: -_DEEPEST - 1 : -1])
+    closers = "".join(closing[:_DEEPEST])
+    closable = max(range(len(opened) + 1), key=lambda count: (_served(opened[count:], closers), count))
+    return Gap(left, settled, opened, closers, closable, not right.partition("\n")[0].strip())
 
-    def served(closed: int) -> int:
-        """How many closing brackets of `right` find their own once so many are closed."""
-        pairs = list(zip(inner[closed:], closing[:_DEEPEST], strict=False))
-        return next((number for number, (one, other) in enumerate(pairs) if one != other), len(pairs))
 
-    closed = max(range(len(inner) + 1), key=lambda count: (served(count), count))
-    return Gap("".join(inner[:closed]), left, settled)
+def _served(opened: str, closing: str) -> int:
+    """How many of `closing` find their own, one after another."""
+    pairs = list(zip(opened, closing, strict=False))
+    return next((number for number, (one, other) in enumerate(pairs) if one != other), len(pairs))
 
 
 def imbalance(text: str) -> int:

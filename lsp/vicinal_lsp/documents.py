@@ -4,6 +4,7 @@ Owns which folder a document belongs to, what it is called towards the daemon, a
 text. It does not know why anyone looks.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pygls.workspace import TextDocument, Workspace
 
 CODE_CELL = 2
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,8 @@ class Snapshot:
 
     @property
     def document(self) -> str:
-        """What the daemon reads."""
-        return self.above + self.text
+        """What the daemon reads. Half pairs, which some editors let stand, cannot be sent."""
+        return _HALF_PAIR.sub("\ufffd", self.above + self.text)
 
     def daemon_place(self) -> tuple[int, int]:
         """Line and column of the cursor in `document`, as the daemon counts."""

@@ -20,6 +20,7 @@ from vicinal_lsp.commands import COMMANDS, CommandRefused
 from vicinal_lsp.completion import Completions, Telling, behind_selection
 from vicinal_lsp.documents import Snapshot, encoding_of, folder_of, folders, opened, snapshot
 from vicinal_lsp.feedback import Feedback
+from vicinal_lsp.handshake import MENU_TRIGGERS, shows_menu
 from vicinal_lsp.news import Status
 from vicinal_lsp.offers import Offer, Offers
 from vicinal_lsp.progress import Progress
@@ -40,7 +41,6 @@ STATUS = "didChangeStatus"
 DID_SHOW = "textDocument/didShowCompletion"
 DID_ACCEPT_PARTLY = "textDocument/didPartiallyAcceptCompletion"
 KINDS = {"normal": "Normal", "progress": "InProgress", "warning": "Warning", "error": "Error"}
-MENU_TRIGGERS = (".", "(", "[", "{", " ", "=", ":", ",", "\n", "\t")
 SETTLED_SECONDS = 1.0
 """How long nothing must be typed before the daemon is hinted at the cursor's place."""
 
@@ -327,10 +327,11 @@ def _install(server: VicinalServer) -> None:
         server.settings, warnings = parse(params.initialization_options)
         server.startup_warnings = warnings
         inline = getattr(params.capabilities.text_document, "inline_completion", None)
-        menu = server.settings.menu
-        if menu == "on" or (menu == "auto" and inline is None):
-            options = types.CompletionOptions(trigger_characters=MENU_TRIGGERS)
-            feature(types.TEXT_DOCUMENT_COMPLETION, options)(server.menu)
+        if shows_menu(server.settings, inline):
+
+            @feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=MENU_TRIGGERS))
+            async def completion(params: types.CompletionParams) -> types.CompletionList:
+                return await server.menu(params)
 
     @feature(types.INITIALIZED)
     def initialized(_params: types.InitializedParams) -> None:
