@@ -20,8 +20,8 @@ from vicinal_lsp.settings import settings_rows
 PAGE = Path(__file__).parents[2] / "docs/lsp.md"
 SHOP = "/home/you/shop"
 BLOCK = re.compile(r"^```json (client|server)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PLACE = re.compile(r"<\w+>\Z")
-WITHOUT_MODEL = "a model that is not there"
+PLACE = re.compile(r"<[\w ]+>\Z")
+WITHOUT_MODEL = "A model that is not there"
 SENT = ("didChangeStatus", "vicinal/answer", "$/progress", "window/workDoneProgress/create", "window/showMessage")
 ASKED = ("window/showMessageRequest", "window/showDocument", "workspace/applyEdit", "workspace/configuration")
 
