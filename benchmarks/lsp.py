@@ -1,7 +1,8 @@
 """What the language server costs: `python benchmarks/lsp.py [--only starts,overhead,keys,memory] [--minutes 60]`.
 
-Starts daemons and servers of its own, as real processes in temporary folders, and stops them. Prints one Markdown table.
-Completions are asked for in a copy of the installed package `rich`. The machine should do nothing else meanwhile.
+Starts daemons and servers of its own, as real processes in temporary folders, and stops them. Prints one Markdown
+table. Completions are asked for in a copy of the installed package `rich`. The machine should do nothing else
+meanwhile.
 """
 
 import argparse
@@ -14,9 +15,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from daemon import commit
 from measures import keys, memory, overhead, starts
-from measures.house import House, house
+from measures.house import House, commit, house
 from measures.table import Row, Rows
 
 NAMES = ("starts", "overhead", "keys", "memory")

@@ -22,17 +22,21 @@ INVOKED, AUTOMATIC = 1, 2
 
 
 class Clocked(Editor):
-    """An editor that notes when each reply came, in seconds of `time.perf_counter`, by the request's number."""
+    """An editor that notes of each reply, by the request's number, when it came and how many items it brought.
 
-    came: dict[int, float]
+    Times are in seconds of `time.perf_counter`.
+    """
 
     def __init__(self, home: House) -> None:
-        self.came = {}
+        self.came: dict[int, float] = {}
+        self.offered: dict[int, int] = {}
         super().__init__(COMMAND, os.environ | dict(home.environment), home.folder / "lsp.log")
 
     def _take(self, message: Json) -> None:
         if "method" not in message:
             self.came[message["id"]] = time.perf_counter()
+            result = message.get("result")
+            self.offered[message["id"]] = len(result.get("items", [])) if isinstance(result, dict) else 0
         super()._take(message)
 
 

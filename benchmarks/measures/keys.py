@@ -3,16 +3,18 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from measures.editor import Function, Key, close, functions, serving, typed
+from measures.editor import Clocked, Function, Key, close, functions, serving, typed
 from measures.house import House, daemon, package, quiet, ready
 from measures.table import Row, Rows, median, milliseconds, short
 from vicinal_daemon.client import Client
-from vicinal_lsp.scripted import Editor
+from vicinal_daemon.protocol.state import RecentAnswer
 from vicinal_lsp.settings import LspSettings
 
 FULLY_MS = 600_000
 MOST_KEYS = 150
-"""Of one function; the daemon tells the stages of its last answers only."""
+"""Of one function."""
+LOOK_EVERY = 10
+"""Keys; the daemon tells the stages of its last 20 answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,8 @@ def measure(home: House, most: int) -> Rows:
                 left = most - counts["keys"]
                 if left <= 0:
                     break
-                keys = _type(editor, client, function, min(left, MOST_KEYS))
-                _sort(editor, client, function, keys, counts, kinds, cached, written)
+                keys, recent = _type(editor, client, function, min(left, MOST_KEYS))
+                _sort(editor, function, keys, recent, counts, kinds, cached, written)
                 close(editor, function)
     yield Row(f"keys typed at 5/s ({counts['keys']})", "", ", ".join(f"{n} {what}" for what, n in counts.items()))
     yield Row("… adapters behind the answers of the model", "", ", ".join(f"{n} {k}" for k, n in kinds.items()))
@@ -57,36 +59,39 @@ def measure(home: House, most: int) -> Rows:
     yield Row(f"… without the {debounce * 1e3:.0f} ms of debounce", "", f"p50 {short(median(rested))}")
 
 
-def _type(editor: Editor, client: Client, function: Function, most: int) -> list[Key]:
-    """With the adapter of the place ready: it is asked for once, and tuned in full, before the first key."""
+def _type(editor: Clocked, client: Client, function: Function, most: int) -> tuple[list[Key], dict[str, RecentAnswer]]:
+    """The keys, and the daemon's answers by id. The adapter is ready: the place is tuned in full before the first key."""
     uri = editor.open(function.path, function.left + function.right)
     editor.inline(uri, len(function.left)).result()
     quiet(client)
     close(editor, function)
-    keys = list(typed(editor, function, most))
-    editor.until(lambda: all(editor._replies[key.request].message is not None for key in keys))
-    return keys
+    keys: list[Key] = []
+    recent: dict[str, RecentAnswer] = {}
+    for key in typed(editor, function, most):
+        keys.append(key)
+        if len(keys) % LOOK_EVERY == 0:
+            recent |= {answer.id: answer for answer in client.status().answers}
+    editor.until(lambda: all(key.request in editor.came for key in keys))
+    return keys, recent | {answer.id: answer for answer in client.status().answers}
 
 
 def _sort(
-    editor: Editor,
-    client: Client,
+    editor: Clocked,
     function: Function,
     keys: list[Key],
+    recent: dict[str, RecentAnswer],
     counts: Counter[str],
     kinds: Counter[str],
     cached: list[float],
     written: list[Answered],
 ) -> None:
-    recent = {answer.id: answer for answer in client.status().answers}
     uri = function.path.as_uri()
     told = {one["version"]: one for one in editor.told("vicinal/answer") if one["uri"] == uri}
     for key in keys:
         counts["keys"] += 1
         seconds = editor.came[key.request] - key.at
         answer = told.get(key.version)
-        items = (editor._replies[key.request].message or {}).get("result", {}).get("items", [])
-        if answer is None and not items:
+        if answer is None and not editor.offered[key.request]:
             counts["superseded or not asked"] += 1
         elif answer is None or answer["typedAhead"]:
             counts["typed ahead"] += 1

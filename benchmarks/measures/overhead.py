@@ -1,4 +1,4 @@
-"""What the server adds to an answer that the daemon has at hand: the same place, asked directly and through the server."""
+"""What the server adds to an answer that the daemon has at hand: asked for directly, and through it."""
 
 import time
 
