@@ -10,25 +10,16 @@ import json
 import os
 import platform
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 from measures import cancel, cold, load, own, restart, typed
-from measures.house import QUICK, House, Sizes, house
+from measures.house import QUICK, House, Sizes, commit, house
 from measures.table import Row, Rows
 
 NAMES = ("own", "cancel", "typed", "load", "cold", "restart")
-
-
-def commit() -> str:
-    here = Path(__file__).parent
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip() or "unknown"
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ Owns starting and stopping: whatever happens, no daemon outlives its block.
 
 import importlib.util
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -163,3 +164,12 @@ def one_a_file(root: Path) -> list[Spot]:
     for spot in spots(root):
         found.setdefault(spot.path, spot)
     return list(found.values())
+
+
+def commit() -> str:
+    """What is measured, in git's words."""
+    here = Path(__file__).parent
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() or "unknown"
