@@ -330,7 +330,10 @@ def _install(server: VicinalServer) -> None:
         menu = server.settings.menu
         if menu == "on" or (menu == "auto" and inline is None):
             options = types.CompletionOptions(trigger_characters=MENU_TRIGGERS)
-            feature(types.TEXT_DOCUMENT_COMPLETION, options)(server.menu)
+
+            @feature(types.TEXT_DOCUMENT_COMPLETION, options)
+            async def menu_items(params: types.CompletionParams) -> types.CompletionList:
+                return await server.menu(params)
 
     @feature(types.INITIALIZED)
     def initialized(_params: types.InitializedParams) -> None:
