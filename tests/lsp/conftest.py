@@ -20,8 +20,12 @@ Json = dict[str, Any]
 class Desk:
     """Editors, one server process each, and a repository that all of them have open."""
 
-    def __init__(self, environment: Mapping[str, str], folder: Path, shop: Path) -> None:
-        self.environment = environment
+    command = SERVER
+    options = OPTIONS
+
+    def __init__(self, daemon: Any, folder: Path, shop: Path) -> None:
+        self.daemon = daemon
+        self.environment: Mapping[str, str] = daemon.environment
         self.folder = folder
         self.shop = shop
         self.errors = folder / "errors"
@@ -81,7 +85,7 @@ def desk(
 ) -> Iterator[Desk]:
     """Editors that share one daemon and one repository."""
     folder = tmp_path_factory.mktemp("desk")
-    desk = Desk(live_daemon().environment, folder, new_shop(folder / "shop"))
+    desk = Desk(live_daemon(), folder, new_shop(folder / "shop"))
     yield desk
     desk.close()
 
