@@ -66,6 +66,7 @@ class VicinalServer(LanguageServer):
         )
         self.settings = LspSettings()
         self.status = Status("progress", "starting")
+        self.startup_options: object = None
         self.startup_warnings: tuple[str, ...] = ()
         self.last_answered: Offer | None = None
         self.offers = Offers()
@@ -120,8 +121,11 @@ class VicinalServer(LanguageServer):
         self.change_settings(exclude=(*self.settings.exclude, str(path)))
 
     def configure(self, value: object) -> None:
-        """Take the client's settings; what is wrong with them is said, and the defaults hold there."""
-        self.settings, warnings = parse(value)
+        """Take the client's settings; what is wrong with them is said, and the defaults hold there.
+
+        A client that has none (some say so after every start) means those of `initialize`.
+        """
+        self.settings, warnings = parse(value or self.startup_options)
         for warning in warnings:
             self._say_once(types.MessageType.Warning, f"Vicinal's settings: {warning}")
         self.tell_status()
@@ -324,7 +328,8 @@ def _install(server: VicinalServer) -> None:
 
     @feature(types.INITIALIZE)
     def initialize(params: types.InitializeParams) -> None:
-        server.settings, warnings = parse(params.initialization_options)
+        server.startup_options = params.initialization_options
+        server.settings, warnings = parse(server.startup_options)
         server.startup_warnings = warnings
         inline = getattr(params.capabilities.text_document, "inline_completion", None)
         menu = server.settings.menu

@@ -274,5 +274,3 @@ def test_a_daemon_killed_while_typing_is_replaced(live_daemon: Any, desk: Any, t
         assert not [message for message in editor.told("window/showMessage") if message["type"] == 1]
         assert editor.quit() == 0
     stop(daemon.connection)
-
-
