@@ -189,7 +189,10 @@ class VicinalServer(LanguageServer):
         at = self._snapshot(uri, types.Position(line, character))
         if last is not None and (at is None or last.after(at) is None) and at != last.snapshot:
             self.offers.forget(uri)
-            self.feedback.passed(uri)
+            if at is not None and last.stands_in(at):  # the command that says so comes behind the text
+                self.feedback.taken(uri)
+            else:
+                self.feedback.passed(uri)
         if self._settled is not None:
             self._settled.cancel()
         if self.settings.hints and self.settings.enabled:
