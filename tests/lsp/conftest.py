@@ -33,9 +33,9 @@ class Desk:
         self._editors: list[Editor] = []
         self._documents = 0
 
-    def bare(self) -> Editor:
-        """A server that nobody has spoken to."""
-        editor = self._leaving.enter_context(Editor(SERVER, self.environment, self.errors))
+    def bare(self, errors: str = "errors") -> Editor:
+        """A server that nobody has spoken to. Its log must have no error, unless it goes to a file of its own."""
+        editor = self._leaving.enter_context(Editor(SERVER, self.environment, self.folder / errors))
         self._editors.append(editor)
         return editor
 
