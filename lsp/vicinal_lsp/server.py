@@ -66,11 +66,12 @@ class VicinalServer(LanguageServer):
         )
         self.settings = LspSettings()
         self.status = Status("progress", "starting")
+        self._of_daemon = self.status
         self.startup_options: object = None
         self.startup_warnings: tuple[str, ...] = ()
         self.last_answered: Offer | None = None
         self.offers = Offers()
-        self.session = session(self._status_changed, self._happened, on_missing_model=self._model_missing)
+        self.session = session(self._daemon_said, self._happened, on_missing_model=self._model_missing)
         self.completions = Completions(
             self.session,
             self.offers,
@@ -258,6 +259,7 @@ class VicinalServer(LanguageServer):
 
     def _answered(self, offer: Offer, shown: str) -> None:
         self.last_answered = offer
+        self._status_changed(self._of_daemon)  # what went wrong with a request before is over
         if self.settings.notify:
             self.protocol.notify(ANSWER, wire.told(offer, shown=shown))
 
@@ -266,10 +268,15 @@ class VicinalServer(LanguageServer):
             self.window_show_message(types.ShowMessageParams(types.MessageType.Error, _words(error)))
         else:
             log.info("%s", error)
-            self._status_changed(Status("warning", error.message, error.hint))
+            if self._of_daemon.level in ("normal", "progress"):  # else it is what went wrong
+                self._status_changed(Status("warning", error.message, error.hint))
 
     def _refused(self, reason: str) -> None:
         self.window_show_message(types.ShowMessageParams(types.MessageType.Info, f"Vicinal: {reason}"))
+
+    def _daemon_said(self, status: Status) -> None:
+        self._of_daemon = status
+        self._status_changed(status)
 
     def _status_changed(self, status: Status) -> None:
         if status == self.status:
