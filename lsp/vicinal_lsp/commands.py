@@ -4,13 +4,14 @@ Owns what each does and what it returns. It does not know how they reach us.
 """
 
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 
 from vicinal_lsp import convert, form, wire
-from vicinal_lsp.documents import folder_of
+from vicinal_lsp.documents import folder_of, opened
 from vicinal_lsp.offers import Offer
 
 if TYPE_CHECKING:
@@ -155,20 +156,23 @@ COMMANDS: Mapping[str, Callable[..., Coroutine[Any, Any, Any]]] = {
 
 async def _accept_some(server: "VicinalServer", argument: Json | None, some: Any) -> str:
     offer, index = _offer(server, argument)
-    text = offer.texts[index]
-    piece: str = some(text)
-    edit = wire.insertion(offer.snapshot, piece)
-    if server.version_of(offer.snapshot.uri) != offer.snapshot.version:
+    text, was = offer.texts[index], offer.snapshot
+    document = opened(server.workspace, was.uri)
+    now = document.source if document is not None else ""
+    begun = len(now) - len(was.text)
+    if not 0 <= begun < len(text) or now != was.left + text[:begun] + was.right:
         raise CommandRefused("the document has changed since; ask again")
+    piece: str = some(text[begun:])
+    edit = wire.insertion(replace(was, text=now, offset=was.offset + begun), piece)
     applied = await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(edit, label="Vicinal: accept"))
     if not applied.applied:
         raise CommandRefused("the editor did not insert it")
-    if piece == text:
-        server.completions.accepted(offer.snapshot.uri, offer.snapshot.left + text)
-        server.offers.forget(offer.snapshot.uri)
+    if begun + len(piece) == len(text):
+        server.completions.accepted(was.uri, was.left + text)
+        server.offers.forget(was.uri)
         server.feedback.accepted(offer, text)
     else:
-        server.feedback.partly(offer, offer.typed + len(piece))
+        server.feedback.partly(offer, offer.typed + begun + len(piece))
     return piece
 
 

@@ -65,6 +65,10 @@ class Feedback:
         self._open.pop(offer.snapshot.uri, None)
         self._tell(offer, "partly", accepted_characters=characters)
 
+    def taken(self, uri: str) -> None:
+        """What was shown in this document stands there now; whether it was accepted or typed is told behind, or not."""
+        self._open.pop(uri, None)
+
     def passed(self, uri: str) -> None:
         """What was shown in this document is gone without having been taken."""
         offer = self._open.pop(uri, None)

@@ -50,6 +50,17 @@ class Offer:
         rest = tuple(text[len(typed) :] for text in self.texts if text.startswith(typed) and len(text) > len(typed))
         return replace(self, snapshot=snapshot, texts=rest, typed=self.typed + len(typed)) if rest else None
 
+    def stands_in(self, snapshot: Snapshot) -> bool:
+        """Whether all that happened since is that one of the texts was put in."""
+        was = self.snapshot
+        inserted = snapshot.left.removeprefix(was.left)
+        return (
+            snapshot.uri == was.uri
+            and snapshot.right == was.right
+            and snapshot.left == was.left + inserted
+            and inserted in self.texts
+        )
+
 
 @dataclass(slots=True)
 class Offers:

@@ -66,10 +66,12 @@ class VicinalServer(LanguageServer):
         )
         self.settings = LspSettings()
         self.status = Status("progress", "starting")
+        self._of_daemon = self.status
+        self.startup_options: object = None
         self.startup_warnings: tuple[str, ...] = ()
         self.last_answered: Offer | None = None
         self.offers = Offers()
-        self.session = session(self._status_changed, self._happened, on_missing_model=self._model_missing)
+        self.session = session(self._daemon_said, self._happened, on_missing_model=self._model_missing)
         self.completions = Completions(
             self.session,
             self.offers,
@@ -119,8 +121,11 @@ class VicinalServer(LanguageServer):
         self.change_settings(exclude=(*self.settings.exclude, str(path)))
 
     def configure(self, value: object) -> None:
-        """Take the client's settings; what is wrong with them is said, and the defaults hold there."""
-        self.settings, warnings = parse(value)
+        """Take the client's settings; what is wrong with them is said, and the defaults hold there.
+
+        A client that has none (some say so after every start) means those of `initialize`.
+        """
+        self.settings, warnings = parse(value or self.startup_options)
         for warning in warnings:
             self._say_once(types.MessageType.Warning, f"Vicinal's settings: {warning}")
         self.tell_status()
@@ -184,7 +189,10 @@ class VicinalServer(LanguageServer):
         at = self._snapshot(uri, types.Position(line, character))
         if last is not None and (at is None or last.after(at) is None) and at != last.snapshot:
             self.offers.forget(uri)
-            self.feedback.passed(uri)
+            if at is not None and last.stands_in(at):  # the command that says so comes behind the text
+                self.feedback.taken(uri)
+            else:
+                self.feedback.passed(uri)
         if self._settled is not None:
             self._settled.cancel()
         if self.settings.hints and self.settings.enabled:
@@ -250,6 +258,7 @@ class VicinalServer(LanguageServer):
 
     def _answered(self, offer: Offer, shown: str) -> None:
         self.last_answered = offer
+        self._status_changed(self._of_daemon)  # what went wrong with a request before is over
         if self.settings.notify:
             self.protocol.notify(ANSWER, wire.told(offer, shown=shown))
 
@@ -258,10 +267,15 @@ class VicinalServer(LanguageServer):
             self.window_show_message(types.ShowMessageParams(types.MessageType.Error, _words(error)))
         else:
             log.info("%s", error)
-            self._status_changed(Status("warning", error.message, error.hint))
+            if self._of_daemon.level in ("normal", "progress"):  # else it is what went wrong
+                self._status_changed(Status("warning", error.message, error.hint))
 
     def _refused(self, reason: str) -> None:
         self.window_show_message(types.ShowMessageParams(types.MessageType.Info, f"Vicinal: {reason}"))
+
+    def _daemon_said(self, status: Status) -> None:
+        self._of_daemon = status
+        self._status_changed(status)
 
     def _status_changed(self, status: Status) -> None:
         if status == self.status:
@@ -322,7 +336,8 @@ def _install(server: VicinalServer) -> None:
 
     @feature(types.INITIALIZE)
     def initialize(params: types.InitializeParams) -> None:
-        server.settings, warnings = parse(params.initialization_options)
+        server.startup_options = params.initialization_options
+        server.settings, warnings = parse(server.startup_options)
         server.startup_warnings = warnings
         inline = getattr(params.capabilities.text_document, "inline_completion", None)
         if shows_menu(server.settings, inline):
