@@ -10,7 +10,7 @@ from vicinal_daemon.client import Client
 from vicinal_daemon.protocol.state import RecentAnswer
 from vicinal_lsp.settings import LspSettings
 
-FULLY_MS = 600_000
+BUDGET_MS = 60_000
 MOST_KEYS = 150
 """Of one function."""
 LOOK_EVERY = 10
@@ -33,7 +33,7 @@ def measure(home: House, most: int) -> Rows:
     written: list[Answered] = []
     with daemon(home) as client:
         ready(client, root)
-        with serving(home, root, minConfidence=0.0, budgetInvokedMs=FULLY_MS) as editor:
+        with serving(home, root, minConfidence=0.0, budgetInvokedMs=BUDGET_MS) as editor:
             editor.patience = 600
             for function in functions(root):
                 left = most - counts["keys"]
@@ -60,10 +60,10 @@ def measure(home: House, most: int) -> Rows:
 
 
 def _type(editor: Clocked, client: Client, function: Function, most: int) -> tuple[list[Key], dict[str, RecentAnswer]]:
-    """The keys, and the daemon's answers by id. The adapter is ready: the place is tuned in full before the first key."""
+    """The keys, and the daemon's answers by id. The adapter is ready: the place is tuned before the first key."""
     uri = editor.open(function.path, function.left + function.right)
     editor.inline(uri, len(function.left)).result()
-    quiet(client)
+    quiet(client)  # what was tuned behind the answer, too
     close(editor, function)
     keys: list[Key] = []
     recent: dict[str, RecentAnswer] = {}
