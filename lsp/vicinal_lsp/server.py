@@ -41,6 +41,9 @@ STATUS = "didChangeStatus"
 DID_SHOW = "textDocument/didShowCompletion"
 DID_ACCEPT_PARTLY = "textDocument/didPartiallyAcceptCompletion"
 KINDS = {"normal": "Normal", "progress": "InProgress", "warning": "Warning", "error": "Error"}
+TYPING_SECONDS = 0.5
+"""How soon behind a change a request for the menu counts as typing."""
+
 SETTLED_SECONDS = 1.0
 """How long nothing must be typed before the daemon is hinted at the cursor's place."""
 
@@ -82,6 +85,7 @@ class VicinalServer(LanguageServer):
         self.feedback = Feedback(self._send_feedback, self._text, lambda: self.settings.feedback)
         self.bars = Progress(self, self._cancel_work)
         self._settled: asyncio.TimerHandle | None = None
+        self._typed_at = -TYPING_SECONDS
         self._told: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         _install(self)
@@ -156,8 +160,10 @@ class VicinalServer(LanguageServer):
         """`textDocument/completion`, for editors without the other one."""
         at = self._snapshot(params.text_document.uri, params.position)
         kind = params.context.trigger_kind if params.context is not None else types.CompletionTriggerKind.Invoked
-        # Most editors call every request of theirs invoked: who types has changed the document just now.
-        trigger: Trigger = "automatic" if kind != types.CompletionTriggerKind.Invoked else "invoked"
+        # LSP calls a request that follows on typing a word invoked, too: who has just typed did not ask.
+        typing = asyncio.get_running_loop().time() - self._typed_at < TYPING_SECONDS
+        by_hand = kind == types.CompletionTriggerKind.Invoked and not typing
+        trigger: Trigger = "invoked" if by_hand else "automatic"
         offer = await self.completions.ask(at, trigger) if at is not None else None
         if offer is not None:
             self.feedback.shown(offer)
@@ -185,6 +191,7 @@ class VicinalServer(LanguageServer):
 
     def changed(self, uri: str, line: int, character: int) -> None:
         """Something was typed there."""
+        self._typed_at = asyncio.get_running_loop().time()
         last = self.offers.last(uri)
         at = self._snapshot(uri, types.Position(line, character))
         if last is not None and (at is None or last.after(at) is None) and at != last.snapshot:
@@ -322,7 +329,7 @@ class VicinalServer(LanguageServer):
 
         try:
             await work
-        except VicinalError as error:
+        except (VicinalError, JsonRpcException) as error:
             log.info("%s", error)
 
 
