@@ -140,9 +140,9 @@ def reach(settings: Settings) -> Met:
     try:
         return _met(ensure(settings))
     except DaemonUnreachable as error:
-        if not isinstance(error.__cause__, httpx2.ConnectError):
+        if not isinstance(error.__cause__, httpx2.NetworkError | httpx2.RemoteProtocolError):
             raise
-    return _met(start(settings))  # it was about to end: its process was there, its socket was not
+    return _met(start(settings))  # it was about to end: its process was there, its socket was not, or died under us
 
 
 def renew(settings: Settings) -> Met:
