@@ -2,12 +2,15 @@
 
 Owns one request a document, the pause before automatic ones, and that no answer is given for a text that is no longer
 there. It does not know LSP's messages, nor how the daemon is reached.
+
+While one types on, the daemon is not interrupted: its answer for some keys ago is waited for, and if it says what has
+been typed since, its rest is the answer. Only what goes elsewhere ends a request.
 """
 
 import asyncio
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from vicinal_lsp import form
@@ -24,6 +27,12 @@ if TYPE_CHECKING:
 
 MAX_CHARACTERS = 1_000_000
 """Of a document: the daemon reads no longer ones."""
+
+MAX_TYPED = 64
+"""Characters that may be typed while the daemon works and still be hoped to be what it says."""
+
+GRACE_SECONDS = 0.1
+"""Editors cancel a request with each key and send the next one in the same breath."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +72,8 @@ class Completions:
         self._version = version
         self._telling = telling
         self._client = f"lsp-{uuid.uuid4().hex[:12]}"
-        self._running: dict[str, asyncio.Task[Offer | None]] = {}
+        self._running: dict[str, _Running] = {}
+        self._newest: dict[str, asyncio.Future[None]] = {}
         self._accepted: dict[str, str] = {}
 
     async def ask(self, snapshot: Snapshot, trigger: Trigger) -> Offer | None:
@@ -71,30 +81,32 @@ class Completions:
 
         A newer request for the document ends an older one, which then offers nothing.
         """
+        uri = snapshot.uri
+        newer = self._supersede(uri)
+        running = self._running.get(uri)
         reason = self._refusal(snapshot, trigger)
-        self._supersede(snapshot.uri)
+        if running is not None and (reason is not None or trigger == "invoked" or not running.is_for(snapshot)):
+            self._drop(running)
+            running = None
         if reason is not None:
             if reason and trigger == "invoked":
                 self._telling.refused(reason)
             return None
-        known = self._offers.last(snapshot.uri)
+        known = self._offers.last(uri)
         rest = known.after(snapshot) if known is not None and trigger == "automatic" else None
         if known is not None and rest is not None and rest.typed > known.typed:
             self._offers.add(rest)
             return rest
-        task = asyncio.ensure_future(self._asked(snapshot, trigger))
-        self._running[snapshot.uri] = task
-        try:
-            return await task
-        except asyncio.CancelledError:
-            task.cancel()
-            current = asyncio.current_task()
-            if current is not None and current.cancelling():
-                raise  # the client has cancelled it
-            return None
-        finally:
-            if self._running.get(snapshot.uri) is task:
-                del self._running[snapshot.uri]
+        if running is not None:
+            offer = await self._waited(running, newer)
+            if newer.done():
+                return None
+            rest = offer.after(snapshot) if offer is not None else None
+            if rest is not None:
+                return self._given(rest, trigger)
+        pause = self._settings().debounce_ms / 1000 if trigger == "automatic" and running is None else 0.0
+        offer = await self._waited(self._begin(snapshot, trigger, pause), newer)
+        return self._given(offer, trigger) if offer is not None and not newer.done() else None
 
     def accepted(self, uri: str, left: str) -> None:
         """A text was accepted, and this stands before the cursor now: editors ask again at once, for nothing."""
@@ -108,8 +120,8 @@ class Completions:
 
     def close(self) -> None:
         """Drop what is under way."""
-        for task in self._running.values():
-            task.cancel()
+        for running in self._running.values():
+            running.task.cancel()
 
     def _refusal(self, snapshot: Snapshot, trigger: Trigger) -> str | None:
         """Why nothing is asked: words worth telling, "" for none; None if it may be asked."""
@@ -125,32 +137,67 @@ class Completions:
         unwanted = not settings.automatic or just_accepted == snapshot.left
         return "" if unwanted or not form.may_ask(snapshot.left, snapshot.right, invoked=trigger) else None
 
-    def _supersede(self, uri: str) -> None:
-        task = self._running.pop(uri, None)
-        if task is not None:
-            task.cancel()
+    def _supersede(self, uri: str) -> "asyncio.Future[None]":
+        """End the request before this one; what is done when there is a newer one than this."""
+        before = self._newest.get(uri)
+        if before is not None and not before.done():
+            before.set_result(None)
+        newer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._newest[uri] = newer
+        return newer
 
-    async def _asked(self, snapshot: Snapshot, trigger: Trigger) -> Offer | None:
+    def _begin(self, snapshot: Snapshot, trigger: Trigger, pause: float) -> "_Running":
+        running = _Running(snapshot)
+        running.task = asyncio.ensure_future(self._asked(running, trigger, pause))
+        self._running[snapshot.uri] = running
+        return running
+
+    def _drop(self, running: "_Running") -> None:
+        """Nobody wants its answer any more."""
+        running.task.cancel()
+        if self._running.get(running.snapshot.uri) is running:
+            del self._running[running.snapshot.uri]
+
+    async def _waited(self, running: "_Running", newer: "asyncio.Future[None]") -> Offer | None:
+        """What comes of a request; None if nothing does, or if a newer one comes first, which may wait for it, too."""
+        running.waiting += 1
+        try:
+            await asyncio.wait({running.task, newer}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            running.waiting -= 1
+            if running.task.done():
+                self._drop(running)
+            elif not running.waiting:
+                asyncio.get_running_loop().call_later(GRACE_SECONDS, self._drop_unwanted, running)
+        return running.task.result() if running.task.done() and not running.task.cancelled() else None
+
+    def _drop_unwanted(self, running: "_Running") -> None:
+        if not running.waiting:
+            self._drop(running)
+
+    async def _asked(self, running: "_Running", trigger: Trigger, pause: float) -> Offer | None:
         from vicinal_daemon.errors import RequestDropped
         from vicinal_indexer.errors import VicinalError
 
-        settings = self._settings()
-        if trigger == "automatic":
-            await asyncio.sleep(settings.debounce_ms / 1000)
+        await asyncio.sleep(pause)
+        snapshot = running.snapshot
         if self._version(snapshot.uri) != snapshot.version:
             return None
-        identity = uuid.uuid4().hex
+        running.is_asked = True
         try:
-            answer = await self._session.complete(self._request(snapshot, trigger, identity))
+            answer = await self._session.complete(self._request(snapshot, trigger, uuid.uuid4().hex))
         except RequestDropped:
             return None
         except VicinalError as error:
             self._telling.failed(error, trigger)
             return None
-        if self._version(snapshot.uri) != snapshot.version:
+        return self._offer(snapshot, answer)
+
+    def _given(self, offer: Offer, trigger: Trigger) -> Offer | None:
+        """The offer, if it is for the text as it is now and worth showing."""
+        if self._version(offer.snapshot.uri) != offer.snapshot.version:
             return None
-        offer = self._offer(snapshot, answer)
-        shown = _shown(offer, trigger, settings)
+        shown = _shown(offer, trigger, self._settings())
         self._telling.answered(offer, shown)
         if shown != "yes":
             return None
@@ -193,9 +240,36 @@ class Completions:
             form.shaped(text.text, snapshot.left, snapshot.right, most_lines=lines, newline=snapshot.newline)
             for text in (answer.completion, *answer.alternatives)
         )
-        # Texts that differ in white space only are one choice.
-        distinct = {text.strip(): text for text in reversed([*shaped]) if text}
-        return Offer(answer, snapshot, tuple(reversed(distinct.values())))
+        distinct: dict[str, str] = {}
+        for text in filter(None, shaped):
+            distinct.setdefault(text.strip(), text)  # texts that differ in white space only are one choice
+        return Offer(answer, snapshot, tuple(distinct.values()))
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    """A request to the daemon that is under way.
+
+    Attributes:
+        is_asked: whether it has left; before, it waits for typing to rest.
+        waiting: how many wait for it.
+    """
+
+    snapshot: Snapshot
+    task: "asyncio.Task[Offer | None]" = field(init=False)
+    is_asked: bool = False
+    waiting: int = 0
+
+    def is_for(self, snapshot: Snapshot) -> bool:
+        """Whether its answer may serve there: all that happened since is that something was typed."""
+        was = self.snapshot
+        typed = snapshot.left.removeprefix(was.left)
+        return (
+            self.is_asked
+            and snapshot.right == was.right
+            and snapshot.left == was.left + typed
+            and 0 < len(typed) <= MAX_TYPED
+        )
 
 
 def _shown(offer: Offer, trigger: Trigger, settings: LspSettings) -> str:

@@ -70,6 +70,7 @@ class VicinalServer(LanguageServer):
         self.settings = LspSettings()
         self.status = Status("progress", "starting")
         self._of_daemon = self.status
+        self._status_told: Status | None = None
         self.startup_options: object = None
         self.startup_warnings: tuple[str, ...] = ()
         self.last_answered: Offer | None = None
@@ -135,12 +136,14 @@ class VicinalServer(LanguageServer):
         self.tell_status()
 
     def tell_status(self) -> None:
-        """Send the state; switched off is a state too."""
+        """Send the state if it is another one; switched off is a state too."""
         status = self.status
-        if status.level in ("normal", "progress") and not (self.settings.enabled and self.settings.automatic):
+        if status.level == "normal" and not (self.settings.enabled and self.settings.automatic):
             status = Status("normal", "automatic completions are off")
-        told = {"kind": KINDS[status.level], "busy": status.level == "progress", "message": status.message}
-        self.protocol.notify(STATUS, told | {"hint": status.hint})
+        if status != self._status_told:
+            self._status_told = status
+            told = {"kind": KINDS[status.level], "busy": status.level == "progress", "message": status.message}
+            self.protocol.notify(STATUS, told | {"hint": status.hint})
 
     async def inline(self, params: types.InlineCompletionParams) -> types.InlineCompletionList:
         """`textDocument/inlineCompletion`."""

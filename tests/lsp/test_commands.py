@@ -257,23 +257,22 @@ def test_a_client_without_settings_keeps_what_it_said_at_first(desk: Any) -> Non
     assert editor.inline(editor.open(desk.document())).result() == {"items": []}
 
 
-def test_a_daemon_killed_while_typing_is_replaced(live_daemon: Any, desk: Any, tmp_path: Path) -> None:
-    daemon = live_daemon()
-    with Editor(desk.command, daemon.environment, tmp_path / "errors") as editor:
-        editor.initialize(desk.shop, options=desk.options)
-        uri = editor.open(desk.document())
-        assert desk.offered(editor, uri)
-        told = len(editor.told("didChangeStatus"))
-        editor.inline(uri)
-        daemon.kill()
-        editor.type(uri, "a, ")
-        assert desk.offered(editor, uri)
-        said = [status["message"] for status in editor.told("didChangeStatus")[told:]]
-        assert said.count("the daemon is not running") == 1
-        pid = daemon.place.serving().pid
-        editor.command("vicinal.restartDaemon")
-        assert daemon.place.serving().pid != pid
-        assert desk.offered(editor, uri)
-        assert not [message for message in editor.told("window/showMessage") if message["type"] == 1]
-        assert editor.quit() == 0
-    stop(daemon.connection)
+def test_a_daemon_killed_while_typing_is_replaced(desk: Any) -> None:
+    editor = desk.editor()
+    uri = editor.open(desk.document())
+    assert desk.offered(editor, uri)
+    told = len(editor.told("didChangeStatus"))
+    editor.inline(uri)
+    desk.daemon.kill()
+    editor.type(uri, "a, ")
+    assert desk.offered(editor, uri)
+    said = [status["message"] for status in editor.told("didChangeStatus")[told:]]
+    assert said.count("the daemon is not running") == 1
+    pid = desk.daemon.place.serving().pid
+    editor.command("vicinal.restartDaemon")
+    assert desk.daemon.place.serving().pid != pid
+    assert editor.command("vicinal.status")["daemon"]
+    assert not [message for message in editor.told("window/showMessage") if message["type"] == 1]
+    assert editor.quit() == 0
+    stop(desk.daemon.connection)
+    desk.daemon.start()
