@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(
         level=options.log_level.upper(), handlers=[handler], format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    logging.getLogger("pygls").setLevel(logging.WARNING)  # its info lines hold the user's code
+    logging.getLogger("pygls").setLevel(logging.CRITICAL)  # what it says of messages holds the user's code
 
     if options.tcp:
         from vicinal_lsp.server import VicinalServer

@@ -162,7 +162,8 @@ class Completions:
         """What comes of a request; None if nothing does, or if a newer one comes first, which may wait for it, too."""
         running.waiting += 1
         try:
-            await asyncio.wait({running.task, newer}, return_when=asyncio.FIRST_COMPLETED)
+            either: set[asyncio.Future[Any]] = {running.task, newer}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
             running.waiting -= 1
             if running.task.done():

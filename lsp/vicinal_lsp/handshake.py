@@ -5,6 +5,7 @@ imports next to nothing. `tests/lsp/test_handshake.py` holds what is said here a
 """
 
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any, BinaryIO, Final
 
@@ -28,6 +29,10 @@ MENU_TRIGGERS: Final = (".", "(", "[", "{", " ", "=", ":", ",", "\n", "\t")
 NOTEBOOKS: Final = {"notebookSelector": [{"cells": [{"language": "python"}]}]}
 _ENCODINGS: Final = ("utf-8", "utf-16", "utf-32")
 _INCREMENTAL: Final = 2
+MAX_BYTES: Final = 200_000_000
+"""Of one message; the largest document that is ever completed is a hundredth of that."""
+
+log = logging.getLogger(__name__)
 
 
 def shows_menu(settings: LspSettings, inline: object) -> bool:
@@ -101,7 +106,7 @@ def _first(source: BinaryIO) -> tuple[bytes, bytes]:
         if name.strip().lower() == b"content-length" and value.strip().isdigit():
             length = int(value)
     header += line
-    body = source.read(length) if length else b""
+    body = source.read(length) if 0 < length <= MAX_BYTES else b""
     return header + body, body
 
 
@@ -120,7 +125,10 @@ class Replayed:
         return line + newline
 
     def read(self, size: int) -> bytes:
-        """As of a file."""
+        """As of a file; but nothing is as long as a broken header may say, and what cannot be read is no message."""
+        if size > MAX_BYTES:
+            log.error("a message of %d bytes is left out", size)
+            return b"null"
         if not self._left:
             return self._source.read(size)
         data, self._left = self._left[:size], self._left[size:]

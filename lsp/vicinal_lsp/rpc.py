@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from vicinal_lsp.form import Trigger
 
+Json = dict[str, Any]
 _INVOKED, _AUTOMATIC = types.InlineCompletionTriggerKind.Invoked, types.InlineCompletionTriggerKind.Automatic
 
 
@@ -33,13 +34,53 @@ class Protocol(LanguageServerProtocol):
         self._documents = _ours(made) if made is not None else None
 
     def structure_message(self, data: dict[str, Any]) -> Any:
-        """As pygls's; a request that cannot be read is answered, so that its sender does not wait for ever."""
+        """As pygls's; a request that cannot be read is answered, so that its sender does not wait for ever.
+
+        `initialize` may have been answered already: of one that cannot be read what matters here is taken.
+        """
         try:
             return super().structure_message(data)
         except JsonRpcException as error:
+            if data.get("method") == "initialize" and (params := essential(data.get("params"))) is not None:
+                return super().structure_message(data | {"params": params})
             if "id" in data and "method" in data:
                 self._send_response(data["id"], error=error.to_response_error())
             raise
+
+
+def essential(params: Any) -> Json | None:
+    """What matters here of parameters of `initialize` that are wrong somewhere; None if they are none at all."""
+    client = _part(params, "capabilities")
+    if client is None:
+        return None
+    offered = (_part(client, "general") or {}).get("positionEncodings")
+    found: Json = {
+        "general": {"positionEncodings": [name for name in _listed(offered) if isinstance(name, str)]},
+        "textDocument": {},
+        "window": {"workDoneProgress": (_part(client, "window") or {}).get("workDoneProgress") is True},
+    }
+    if (_part(client, "textDocument") or {}).get("inlineCompletion") is not None:
+        found["textDocument"]["inlineCompletion"] = {}
+    if client.get("notebookDocument") is not None:
+        found["notebookDocument"] = {"synchronization": {}}
+    uris = [folder.get("uri") for folder in _listed(params.get("workspaceFolders")) if isinstance(folder, dict)]
+    root = params.get("rootUri")
+    return {
+        "processId": None,
+        "rootUri": root if isinstance(root, str) else None,
+        "workspaceFolders": [{"uri": uri, "name": uri} for uri in uris if isinstance(uri, str)],
+        "initializationOptions": params.get("initializationOptions"),
+        "capabilities": found,
+    }
+
+
+def _part(of: Any, name: str) -> Json | None:
+    part = of.get(name) if isinstance(of, dict) else None
+    return part if isinstance(part, dict) else None
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _ours(made: "Workspace") -> Documents:

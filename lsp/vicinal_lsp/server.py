@@ -381,7 +381,7 @@ def _install(server: VicinalServer) -> None:
     def did_change(params: types.DidChangeTextDocumentParams) -> None:
         change = params.content_changes[-1] if params.content_changes else None
         if isinstance(change, types.TextDocumentContentChangePartial):
-            line, character = wire.end_of(change)
+            line, character = wire.end_of(change, encoding_of(server.workspace))
             server.changed(params.text_document.uri, line, character)
 
     @feature(types.TEXT_DOCUMENT_DID_SAVE)

@@ -10,6 +10,7 @@ from typing import Any
 from lsprotocol import types
 
 from vicinal_lsp import convert
+from vicinal_lsp.convert import Encoding
 from vicinal_lsp.documents import Snapshot
 from vicinal_lsp.offers import Offer
 
@@ -167,10 +168,10 @@ def _backticks(text: str) -> list[str]:
     return re.findall("`+", text) or [""]
 
 
-def end_of(change: types.TextDocumentContentChangePartial) -> tuple[int, int]:
-    """Line and character (in the client's units, for text of one unit a character) behind what was typed."""
+def end_of(change: types.TextDocumentContentChangePartial, encoding: Encoding) -> tuple[int, int]:
+    """Line and character, as the client counts, behind what was typed."""
     lines = convert.split_lines(change.text) or [""]
     if len(lines) == 1 and not lines[0].endswith(("\n", "\r")):
-        return change.range.start.line, change.range.start.character + len(change.text)
+        return change.range.start.line, change.range.start.character + convert.units(change.text, encoding)
     more = len(lines) - (0 if lines[-1].endswith(("\n", "\r")) else 1)
-    return change.range.start.line + more, 0 if lines[-1].endswith(("\n", "\r")) else len(lines[-1])
+    return change.range.start.line + more, 0 if lines[-1].endswith(("\n", "\r")) else convert.units(lines[-1], encoding)

@@ -175,7 +175,7 @@ def test_toggle_switches_automatic_completions(desk: Any) -> None:
     assert editor.command("vicinal.toggle")["automatic"] is False
     assert editor.inline(uri, kind=2).result() == {"items": []}
     assert desk.answers(editor, uri) == []
-    assert "off" in editor.told("didChangeStatus")[-1]["message"]
+    editor.until(lambda: "off" in editor.told("didChangeStatus")[-1]["message"])
     assert desk.offered(editor, uri)
     assert editor.command("vicinal.toggle")["automatic"] is True
     assert desk.offered(editor, uri, kind=2)

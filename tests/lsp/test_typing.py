@@ -117,7 +117,7 @@ def test_a_function_typed_key_by_key(desk: Any, editor: Editor, recording: Path)
             typist.play(stroke)
     for reply in typist.late:
         try:
-            assert reply.result() == {"items": []}
+            reply.result()  # it may have been answered before it was cancelled
         except Refused as refused:
             if refused.code != -32800:
                 raise
