@@ -15,8 +15,8 @@ demo: $(VENV)/.installed model ## set up, then see the model get better on code 
 	$(BIN)/vicinal demo
 
 test: $(VENV)/.developing model check ## set up, check, and pass every test
-	$(BIN)/python -m pytest -m "not slow"
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "not slow" --durations=12
+	$(BIN)/python -m pytest -m slow --durations=12
 
 check: $(VENV)/.developing ## format, lint, types, import arrows
 	$(BIN)/ruff format --check .

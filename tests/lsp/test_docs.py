@@ -17,6 +17,8 @@ from vicinal_lsp.scripted import Editor, Json, Reply
 from vicinal_lsp.server import VicinalServer
 from vicinal_lsp.settings import settings_rows
 
+pytestmark = pytest.mark.slow  # several daemons of its own
+
 PAGE = Path(__file__).parents[2] / "docs/lsp.md"
 SHOP = "/home/you/shop"
 BLOCK = re.compile(r"^```json (client|server)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

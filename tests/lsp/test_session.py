@@ -31,6 +31,8 @@ from vicinal_indexer.errors import InputError
 from vicinal_lsp.news import LOST, READY, RESTARTING, Status
 from vicinal_lsp.session import Session
 
+pytestmark = pytest.mark.slow  # several daemons of its own
+
 PATIENCE = 60.0
 SMALL_DAEMON = str(Path(__file__).parents[1] / "daemon" / "small_daemon.py")
 CODE = '''def total(orders):

@@ -12,6 +12,8 @@ import pytest
 
 from vicinal_lsp.scripted import Editor, Json, Refused, Reply
 
+pytestmark = pytest.mark.slow  # real daemons, key by key
+
 HERE = Path(__file__).parent
 RECORDINGS = sorted((HERE / "recordings").glob("*.json"))
 CLIENTS = sorted((HERE / "clients").glob("*.json"))
