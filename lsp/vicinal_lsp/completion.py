@@ -112,6 +112,15 @@ class Completions:
         """A text was accepted, and this stands before the cursor now: editors ask again at once, for nothing."""
         self._accepted[uri] = left
 
+    def closed(self, uri: str) -> None:
+        """Nothing is wanted for this document any more."""
+        self._supersede(uri)
+        running = self._running.get(uri)
+        if running is not None:
+            self._drop(running)
+        del self._newest[uri]
+        self._accepted.pop(uri, None)
+
     def hint(self, snapshot: Snapshot) -> "HintRequest":
         """The place whose completion is to be prepared."""
         from vicinal_daemon.protocol.requests import HintRequest

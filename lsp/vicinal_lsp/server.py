@@ -210,6 +210,7 @@ class VicinalServer(LanguageServer):
 
     def closed(self, uri: str) -> None:
         """A document was closed."""
+        self.completions.closed(uri)
         self.offers.forget(uri)
         self.feedback.passed(uri)
 

@@ -189,6 +189,17 @@ def test_a_cancelled_request_that_nobody_follows_is_called_off() -> None:
     play(run)
 
 
+def test_a_document_that_is_closed_wants_nothing_any_more() -> None:
+    async def run(scene: Scene) -> None:
+        only = scene.ask()
+        request, _ = await scene.session.asked.get()
+        scene.completions.closed("file:///a.py")
+        assert await only is None
+        assert scene.session.called_off == [request.id]
+
+    play(run)
+
+
 def test_an_answer_for_a_text_that_is_gone_is_not_given() -> None:
     async def run(scene: Scene) -> None:
         first = scene.ask()
