@@ -5,6 +5,7 @@ Owns its arguments and its log. Over stdio stdout belongs to the protocol: nothi
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,10 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         VicinalServer().start_tcp(*options.tcp)
         return
-    source, sink = greet(sys.stdin.buffer, sys.stdout.buffer)
+    # A file of our own: the thread that reads it still waits when Python closes its stdin, which would abort.
+    source, sink = greet(os.fdopen(os.dup(sys.stdin.fileno()), "rb"), sys.stdout.buffer)
     from vicinal_lsp.server import VicinalServer
+    from vicinal_lsp.stdio import serve
 
-    VicinalServer().start_io(source, sink)  # type: ignore[arg-type]  # it reads and writes them, and no more
+    serve(VicinalServer(), source, sink)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,7 +7,7 @@ imports next to nothing. `tests/lsp/test_handshake.py` holds what is said here a
 import json
 import logging
 from collections.abc import Mapping
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Protocol
 
 from vicinal_indexer import __version__
 from vicinal_lsp.settings import LspSettings, parse
@@ -73,7 +73,7 @@ def greet(source: BinaryIO, sink: BinaryIO) -> tuple["Replayed", "Answered"]:
     Returns:
         Source and sink for the server: what was read is read again there, and its answer is not sent twice.
     """
-    read, body = _first(source)
+    read, body = read_message(source)
     answer = _answer(body)
     if answer is None:
         return Replayed(source, read), Answered(sink, None)
@@ -96,8 +96,18 @@ def _answer(body: bytes) -> Json | None:
     return {"jsonrpc": "2.0", "id": message["id"], "result": {"capabilities": found, "serverInfo": server}}
 
 
-def _first(source: BinaryIO) -> tuple[bytes, bytes]:
-    """All that was read, and the body of the message in it."""
+class Source(Protocol):
+    """What is read of a file."""
+
+    def readline(self) -> bytes: ...
+    def read(self, size: int, /) -> bytes: ...
+
+
+def read_message(source: Source) -> tuple[bytes, bytes]:
+    """All that was read up to the end of a message, and the message's body; nothing at the end.
+
+    A message that is longer than `MAX_BYTES`, as a broken header may say, is no message: a blank line takes its place.
+    """
     header = b""
     length = 0
     while (line := source.readline()).strip():
@@ -105,9 +115,11 @@ def _first(source: BinaryIO) -> tuple[bytes, bytes]:
         name, _, value = line.partition(b":")
         if name.strip().lower() == b"content-length" and value.strip().isdigit():
             length = int(value)
-    header += line
-    body = source.read(length) if 0 < length <= MAX_BYTES else b""
-    return header + body, body
+    if length > MAX_BYTES:
+        log.error("a message of %d bytes is left out", length)
+        return b"\r\n", b""
+    body = source.read(length) if length else b""
+    return header + line + body, body
 
 
 class Replayed:
@@ -125,10 +137,7 @@ class Replayed:
         return line + newline
 
     def read(self, size: int) -> bytes:
-        """As of a file; but nothing is as long as a broken header may say, and what cannot be read is no message."""
-        if size > MAX_BYTES:
-            log.error("a message of %d bytes is left out", size)
-            return b"null"
+        """As of a file."""
         if not self._left:
             return self._source.read(size)
         data, self._left = self._left[:size], self._left[size:]

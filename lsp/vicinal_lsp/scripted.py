@@ -35,7 +35,7 @@ class Refused(Exception):
 class Reply:
     """What a request will be answered with."""
 
-    def __init__(self, editor: "Editor", number: int) -> None:
+    def __init__(self, editor: "Editor", number: int | str) -> None:
         self.number = number
         self._editor = editor
         self.message: Json | None = None
@@ -60,7 +60,7 @@ class Editor:
             )
         self._news = threading.Condition()
         self._sending = threading.Lock()
-        self._replies: dict[int, Reply] = {}
+        self._replies: dict[int | str, Reply] = {}
         self._number = 0
         self._over = False
         self.patience = PATIENCE
@@ -158,6 +158,12 @@ class Editor:
         self.send({"jsonrpc": "2.0", "id": reply.number, "method": method, "params": params})
         return reply
 
+    def awaited(self, number: int | str) -> Any:
+        """The result of a request that was sent raw; wait for it."""
+        with self._news:
+            reply = self._replies.setdefault(number, Reply(self, number))
+        return reply.result()
+
     def cancel(self, reply: Reply) -> None:
         self.notify("$/cancelRequest", {"id": reply.number})
 
@@ -211,7 +217,7 @@ class Editor:
 
     def _take(self, message: Json) -> None:
         if "method" not in message:
-            self._replies[message["id"]].message = message
+            self._replies.setdefault(message["id"], Reply(self, message["id"])).message = message
         elif "id" not in message:
             self.heard.append(message)
         else:

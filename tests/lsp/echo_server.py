@@ -5,12 +5,16 @@ The answer's `model` is a digest of the text and the place it was asked for.
 
 import asyncio
 import hashlib
+import os
 import random
+import sys
 from typing import Any
 
 from vicinal_daemon.protocol import Answer
 from vicinal_daemon.protocol.answers import Adaptation, Confidence, Text
+from vicinal_lsp.handshake import greet
 from vicinal_lsp.server import VicinalServer
+from vicinal_lsp.stdio import serve
 
 TEXTS = ("value", "x)", "f(a, b)\n    return b", "\n    pass\n\n", "", ")", "a\n", "  y = 😋", "end\r\nmore()")
 
@@ -67,4 +71,5 @@ class EchoSession:
 
 
 if __name__ == "__main__":
-    VicinalServer(EchoSession).start_io()  # type: ignore[arg-type]
+    source, sink = greet(os.fdopen(os.dup(0), "rb"), sys.stdout.buffer)
+    serve(VicinalServer(EchoSession), source, sink)  # type: ignore[arg-type]

@@ -1,0 +1,34 @@
+"""What comes in one breath is handled one by one."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from vicinal_lsp.scripted import INLINE, Editor
+
+ECHO = [sys.executable, str(Path(__file__).with_name("echo_server.py"))]
+
+
+def frame(message: dict[str, object]) -> bytes:
+    body = json.dumps({"jsonrpc": "2.0", **message}).encode()
+    return b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def test_a_request_sees_the_text_that_its_client_had(tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(str(Path(path).resolve()) for path in sys.path if path)}
+    with Editor(ECHO, environment, tmp_path / "errors") as editor:
+        editor.initialize(options={"minConfidence": 0})
+        uri = editor.open_uri("untitled:1", "order = f(")
+        end = {"line": 0, "character": 10}
+        asked = {"textDocument": {"uri": uri}, "position": end, "context": {"triggerKind": 1}}
+        change = {"range": {"start": end, "end": end}, "text": "b, "}
+        for number in range(2, 7):
+            changed = {"textDocument": {"uri": uri, "version": number}, "contentChanges": [change]}
+            editor.raw(
+                frame({"id": f"early {number}", "method": INLINE, "params": asked})
+                + frame({"method": "textDocument/didChange", "params": changed})
+            )
+            reply = editor.awaited(f"early {number}")
+            assert reply == {"items": []}
+        assert editor.quit() == 0
