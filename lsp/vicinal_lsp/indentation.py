@@ -38,7 +38,7 @@ def restyled(lines: Sequence[str], above: Sequence[str], below: Sequence[str]) -
     if model.startswith("\t"):
         unit = _unit_of_text(lines, row)
         return [*lines[:first], *(_with_tabs(line, unit) for line in lines[first:])]
-    if model:
+    if model and any("\t" in lead(line) for line in lines[first:]):
         unit = _unit_of_file((*above, *below))
         return [*lines[:first], *(_with_spaces(line, unit) for line in lines[first:])]
     return list(lines)

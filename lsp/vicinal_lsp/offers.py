@@ -13,7 +13,7 @@ from vicinal_lsp.documents import Snapshot
 if TYPE_CHECKING:
     from vicinal_daemon.protocol import Answer
 
-REMEMBERED = 256
+REMEMBERED = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
