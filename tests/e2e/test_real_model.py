@@ -13,7 +13,7 @@ from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.models import ModelFiles, resolve
 from vicinal_indexer.index import RepositoryIndex
 
-pytestmark = pytest.mark.model
+pytestmark = [pytest.mark.model, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
