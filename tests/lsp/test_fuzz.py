@@ -122,7 +122,7 @@ def test_random_edits_and_requests(tmp_path: Path, seed: int) -> None:
         fuzz = Fuzz(editor, uri, seed)
         for step in range(STEPS):
             fuzz.ask() if fuzz.random.random() < 0.4 else fuzz.edit()
-            if step % 25 == 0:
+            if step % 10 == 0:
                 fuzz.settle()
                 fuzz.prune()
         fuzz.settle()
