@@ -6,18 +6,16 @@ installed packages, or with `--corpus`, which is only read. The machine should d
 """
 
 import argparse
-import json
 import os
 import platform
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 from measures import cancel, cold, load, own, restart, typed
 from measures.house import QUICK, House, Sizes, commit, house
-from measures.table import Row, Rows
+from measures.table import Rows, print_tables
 
 NAMES = ("own", "cancel", "typed", "load", "cold", "restart")
 
@@ -44,23 +42,18 @@ def main() -> None:
         "cold": lambda home: cold.measure(home, sizes),
         "restart": lambda home: restart.measure(home, sizes, chosen.corpus),
     }
-    told: dict[str, list[Row]] = {}
     print(
         f"Commit {commit()}, {os.cpu_count()} CPUs ({platform.machine()}), {chosen.model};"
         f" load average before {os.getloadavg()[0]:.2f}: the machine should be idle.\n"
         if hasattr(os, "getloadavg")
         else f"Commit {commit()}, {os.cpu_count()} CPUs, {chosen.model}; the machine should be idle.\n"
     )
-    print("| what | goal | measured |\n|---|---|---|", flush=True)
-    for name in NAMES:
-        if name in wanted:
-            told[name] = []
-            with house(chosen.model) as home:
-                for row in measures[name](home):
-                    print(row, flush=True)
-                    told[name].append(row)
-            if chosen.json:
-                chosen.json.write_text(json.dumps({k: [asdict(r) for r in v] for k, v in told.items()}, indent=1))
+
+    def rows(name: str) -> Rows:
+        with house(chosen.model) as home:
+            yield from measures[name](home)
+
+    print_tables(((name, rows(name)) for name in NAMES if name in wanted), chosen.json)
 
 
 if __name__ == "__main__":

@@ -6,18 +6,16 @@ meanwhile.
 """
 
 import argparse
-import json
 import os
 import platform
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 from measures import keys, memory, overhead, starts
 from measures.house import House, commit, house
-from measures.table import Row, Rows
+from measures.table import Rows, print_tables
 
 NAMES = ("starts", "overhead", "keys", "memory")
 
@@ -46,16 +44,12 @@ def main() -> None:
     print(
         f"Commit {commit()}, {os.cpu_count()} CPUs ({platform.machine()}), {chosen.model}{load}: it should be idle.\n"
     )
-    print("| what | goal | measured |\n|---|---|---|", flush=True)
-    told: dict[str, list[Row]] = {}
-    for name in (name for name in NAMES if name in wanted):
-        told[name] = []
+
+    def rows(name: str) -> Rows:
         with house(chosen.model) as home:
-            for row in measures[name](home):
-                print(row, flush=True)
-                told[name].append(row)
-        if chosen.json:
-            chosen.json.write_text(json.dumps({k: [asdict(r) for r in v] for k, v in told.items()}, indent=1))
+            yield from measures[name](home)
+
+    print_tables(((name, rows(name)) for name in NAMES if name in wanted), chosen.json)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""Rows of the table, and the few statistics in them. Pure."""
+"""Rows of the table, how they are printed, and the few statistics in them."""
 
+import json
 import statistics
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -20,6 +22,19 @@ class Row:
 
 
 Rows = Iterator[Row]
+
+
+def print_tables(measured: Iterable[tuple[str, Rows]], file: Path | None) -> None:
+    """One Markdown table of all measures, by name, each row as it comes; all rows so far also in a file."""
+    print("| what | goal | measured |\n|---|---|---|", flush=True)
+    told: dict[str, list[dict[str, str]]] = {}
+    for name, rows in measured:
+        told[name] = []
+        for row in rows:
+            print(row, flush=True)
+            told[name].append(asdict(row))
+        if file is not None:
+            file.write_text(json.dumps(told, indent=1))
 
 
 def milliseconds(seconds: Sequence[float], points: Sequence[int] = (50, 95, 99)) -> str:

@@ -132,18 +132,18 @@ def _chosen(
     spare = budget - reading - writing
     if ready.exact:
         return Plan("cached", 0, picks, context, behind=False), spare
-    fitting = 0
+    fitting, tuning = 0, 0.0
     if steps and costs.step is not None and costs.judge is not None:
         fitting = max(0, min(steps, int((spare - costs.judge) / costs.step)))
-        spare -= fitting * costs.step + (costs.judge if fitting else 0.0)
+        tuning = fitting * costs.step + costs.judge if fitting else 0.0
     behind = steps > 0
     if fitting == steps > 0:
-        return Plan("fresh", steps, picks, context, behind=False), spare
+        return Plan("fresh", steps, picks, context, behind=False), spare - tuning
     if ready.near:
-        return Plan("cached", 0, picks, context, behind), budget - reading - writing
+        return Plan("cached", 0, picks, context, behind), spare
     if ready.warm:
-        return Plan("warm", 0, picks, context, behind), budget - reading - writing
-    return Plan("fresh" if fitting else "base", fitting, picks, context, behind), spare
+        return Plan("warm", 0, picks, context, behind), spare
+    return Plan("fresh" if fitting else "base", fitting, picks, context, behind), spare - tuning
 
 
 def _shorter(tokens: int, context_tokens: int, pick_tokens: Sequence[int]) -> tuple[int, int]:

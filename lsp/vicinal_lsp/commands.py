@@ -28,10 +28,7 @@ class CommandRefused(ValueError):
 async def accept(server: "VicinalServer", argument: Json | None = None) -> None:
     """A text was taken: the editor has inserted it, we note it. Argument: `{id, index}`."""
     offer, index = _offer(server, argument)
-    text = offer.texts[index]
-    server.completions.accepted(offer.snapshot.uri, offer.snapshot.left + text)
-    server.offers.forget(offer.snapshot.uri)
-    server.feedback.accepted(offer, text)
+    _taken(server, offer, offer.texts[index])
 
 
 async def accept_word(server: "VicinalServer", argument: Json | None = None) -> str:
@@ -47,7 +44,7 @@ async def accept_line(server: "VicinalServer", argument: Json | None = None) -> 
 async def explain(server: "VicinalServer", argument: Json | None = None) -> Json | None:
     """Show the first piece of evidence; returns all of it with the confidence, None if nothing was answered yet."""
     if argument is None and server.last_answered is None:
-        await server.say(types.MessageType.Info, "Vicinal has not answered anything yet")
+        server.say(types.MessageType.Info, "Vicinal has not answered anything yet")
         return None
     offer = server.last_answered if argument is None else _offer(server, argument)[0]
     assert offer is not None  # noqa: S101 - both ways
@@ -58,7 +55,7 @@ async def explain(server: "VicinalServer", argument: Json | None = None) -> Json
         shown = types.ShowDocumentParams(pieces[0]["uri"], take_focus=True, selection=selection)
         await server.window_show_document_async(shown)
     elif not pieces:
-        await server.say(types.MessageType.Info, "this answer rests on the open file alone: no other code was found")
+        server.say(types.MessageType.Info, "this answer rests on the open file alone: no other code was found")
     return wire.told(offer, shown="yes") | {"markdown": wire.explained(offer, offer.texts[0] if offer.texts else "")}
 
 
@@ -168,12 +165,17 @@ async def _accept_some(server: "VicinalServer", argument: Json | None, some: Any
     if not applied.applied:
         raise CommandRefused("the editor did not insert it")
     if begun + len(piece) == len(text):
-        server.completions.accepted(was.uri, was.left + text)
-        server.offers.forget(was.uri)
-        server.feedback.accepted(offer, text)
+        _taken(server, offer, text)
     else:
         server.feedback.partly(offer, offer.typed + begun + len(piece))
     return piece
+
+
+def _taken(server: "VicinalServer", offer: Offer, text: str) -> None:
+    """All of a text stands in the document now."""
+    server.completions.accepted(offer.snapshot.uri, offer.snapshot.left + text)
+    server.offers.forget(offer.snapshot.uri)
+    server.feedback.accepted(offer, text)
 
 
 def _offer(server: "VicinalServer", argument: Json | None) -> tuple[Offer, int]:

@@ -195,13 +195,14 @@ class Completions:
             return None
         running.is_asked = True
         try:
-            answer = await self._session.complete(self._request(snapshot, trigger, uuid.uuid4().hex))
+            request = self._request(snapshot, trigger)
+            answer = await self._session.complete(request)
         except RequestDropped:
             return None
         except VicinalError as error:
             self._telling.failed(error, trigger)
             return None
-        return self._offer(snapshot, answer)
+        return _offer(snapshot, answer, request.lines or 1)
 
     def _given(self, offer: Offer, trigger: Trigger) -> Offer | None:
         """The offer, if it is for the text as it is now and worth showing."""
@@ -214,22 +215,19 @@ class Completions:
         self._offers.add(offer)
         return offer
 
-    def _request(self, snapshot: Snapshot, trigger: Trigger, identity: str) -> "CompleteRequest":
+    def _request(self, snapshot: Snapshot, trigger: Trigger) -> "CompleteRequest":
         from vicinal_daemon.protocol.requests import CompleteRequest
 
         settings = self._settings()
         invoked = trigger == "invoked"
         return CompleteRequest(
             **self._place(snapshot),
-            id=identity,
-            lines=self._lines(snapshot),
+            id=uuid.uuid4().hex,
+            lines=form.wanted_lines(snapshot.left, snapshot.right, settings.max_lines, snapshot.language),
             budget_ms=settings.budget_invoked_ms if invoked else settings.budget_automatic_ms,
             alternatives=settings.alternatives if invoked else 0,
             trigger=trigger,
         )
-
-    def _lines(self, snapshot: Snapshot) -> int:
-        return form.wanted_lines(snapshot.left, snapshot.right, self._settings().max_lines, snapshot.language)
 
     def _place(self, snapshot: Snapshot) -> dict[str, Any]:
         """Where it is, in the daemon's words."""
@@ -244,16 +242,17 @@ class Completions:
             "column": column,
         }
 
-    def _offer(self, snapshot: Snapshot, answer: "Answer") -> Offer:
-        lines = self._lines(snapshot)
-        shaped = (
-            form.shaped(text.text, snapshot.left, snapshot.right, most_lines=lines, newline=snapshot.newline)
-            for text in (answer.completion, *answer.alternatives)
-        )
-        distinct: dict[str, str] = {}
-        for text in filter(None, shaped):
-            distinct.setdefault(text.strip(), text)  # texts that differ in white space only are one choice
-        return Offer(answer, snapshot, tuple(distinct.values()))
+
+def _offer(snapshot: Snapshot, answer: "Answer", lines: int) -> Offer:
+    """What of an answer fits the document."""
+    shaped = (
+        form.shaped(text.text, snapshot.left, snapshot.right, most_lines=lines, newline=snapshot.newline)
+        for text in (answer.completion, *answer.alternatives)
+    )
+    distinct: dict[str, str] = {}
+    for text in filter(None, shaped):
+        distinct.setdefault(text.strip(), text)  # texts that differ in white space only are one choice
+    return Offer(answer, snapshot, tuple(distinct.values()))
 
 
 @dataclass(slots=True, eq=False)

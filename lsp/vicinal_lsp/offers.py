@@ -4,7 +4,6 @@ Owns the last offers of the session. It does not know where answers come from no
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -88,6 +87,3 @@ class Offers:
     def forget(self, uri: str) -> None:
         """A document has changed in a way, or been closed, so that nothing of it can be continued."""
         self._last.pop(uri, None)
-
-    def __iter__(self) -> Iterator[Offer]:
-        return iter(self._by_id.values())

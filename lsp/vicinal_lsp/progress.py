@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 
 if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
@@ -80,7 +81,7 @@ class Progress:
         progress = self._server.work_done_progress
         try:
             await progress.create_async(token)
-        except Exception:  # noqa: BLE001 - a client that refuses a bar has none; the work goes on
+        except JsonRpcException:  # a client that refuses a bar has none; the work goes on
             self._bars.pop(key, None)
             return
         name = key[0]

@@ -1,7 +1,7 @@
 """An editor without a screen: it drives a language server over a real process's pipes, for tests and benchmarks.
 
 Owns its own texts, and answers what the server asks. It speaks JSON, not our types: what it sends is what is written
-here. It knows nothing of how the server works.
+here. It knows nothing of how the server works. `answer_to` is what a daemon would answer, for servers without one.
 """
 
 import json
@@ -11,7 +11,11 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vicinal_daemon.protocol import Answer
+    from vicinal_daemon.protocol.requests import CompleteRequest
 
 Json = dict[str, Any]
 PATIENCE = 60.0
@@ -246,3 +250,33 @@ class Editor:
         rows = self.texts[uri].split("\n")
         units = rows[position["line"]].encode("utf-16-le")[: position["character"] * 2]
         return sum(len(row) + 1 for row in rows[: position["line"]]) + len(units.decode("utf-16-le"))
+
+
+def answer_to(request: "CompleteRequest", *texts: str) -> "Answer":
+    """An answer of the base model, half sure, with these texts; the first is the completion."""
+    from vicinal_daemon.protocol.answers import Adaptation, Answer, Confidence, Text
+
+    best, *others = (Text(text=text, tokens=1, mean_log_probability=-1, seconds=0) for text in texts)
+    halves: dict[str, Any] = dict.fromkeys(("value", "explained", "token_probability", "least_probability"), 0.5)
+    sigmas: dict[str, Any] = dict.fromkeys(("sigma_0", "sigma_n", "sigma_inf"), 1.0)
+    return Answer(
+        id=request.id,
+        repository="",
+        path=request.path,
+        line=request.line,
+        column=request.column,
+        completion=best,
+        alternatives=others,
+        base=None,
+        present="",
+        confidence=Confidence(curve=[1.0], **halves, **sigmas),
+        adaptation=Adaptation(kind="base", strategy="none", steps=0, losses=[], scale=0, guard=None),
+        evidence=[],
+        candidates=0,
+        skipped_files=0,
+        model="",
+        device="cpu",
+        seed=0,
+        trigger=request.trigger,
+        seconds={},
+    )

@@ -113,7 +113,7 @@ class VicinalServer(LanguageServer):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def say(self, kind: types.MessageType, message: str) -> None:
+    def say(self, kind: types.MessageType, message: str) -> None:
         """Show a message."""
         self.window_show_message(types.ShowMessageParams(kind, message))
 
@@ -275,14 +275,14 @@ class VicinalServer(LanguageServer):
 
     def _failed(self, error: "VicinalError", trigger: "Trigger") -> None:
         if trigger == "invoked":
-            self.window_show_message(types.ShowMessageParams(types.MessageType.Error, _words(error)))
+            self.say(types.MessageType.Error, _words(error))
         else:
             log.info("%s", error)
             if self._of_daemon.level in ("normal", "progress"):  # else it is what went wrong
                 self._status_changed(Status("warning", error.message, error.hint))
 
     def _refused(self, reason: str) -> None:
-        self.window_show_message(types.ShowMessageParams(types.MessageType.Info, f"Vicinal: {reason}"))
+        self.say(types.MessageType.Info, f"Vicinal: {reason}")
 
     def _daemon_said(self, status: Status) -> None:
         self._of_daemon = status
@@ -300,7 +300,7 @@ class VicinalServer(LanguageServer):
     def _say_once(self, kind: types.MessageType, message: str) -> None:
         if message not in self._told:
             self._told.add(message)
-            self.window_show_message(types.ShowMessageParams(kind, message))
+            self.say(kind, message)
 
     def _happened(self, event: "Event") -> None:
         if self.can("window.work_done_progress"):

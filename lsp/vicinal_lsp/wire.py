@@ -3,6 +3,7 @@
 Owns these shapes (`docs/lsp.md` shows them). Pure; decides nothing.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -163,8 +164,6 @@ def _word_before(left: str) -> str:
 
 
 def _backticks(text: str) -> list[str]:
-    import re
-
     return re.findall("`+", text) or [""]
 
 

@@ -11,8 +11,8 @@ import sys
 from typing import Any
 
 from vicinal_daemon.protocol import Answer
-from vicinal_daemon.protocol.answers import Adaptation, Confidence, Text
 from vicinal_lsp.handshake import greet
+from vicinal_lsp.scripted import answer_to
 from vicinal_lsp.server import VicinalServer
 from vicinal_lsp.stdio import serve
 
@@ -33,29 +33,8 @@ class EchoSession:
             await asyncio.sleep(0)
         said = f"{request.line}:{request.column}\n{request.text}"
         text = self._random.choice(TEXTS)
-        adaptation = Adaptation(kind="base", strategy="none", steps=0, losses=[], scale=0, guard=None)
-        confidence = dict.fromkeys(("explained", "token_probability", "least_probability"), 0.5)
-        sigmas = dict.fromkeys(("sigma_0", "sigma_n", "sigma_inf"), 1.0)
-        return Answer(
-            id=request.id,
-            repository="",
-            path=request.path,
-            line=request.line,
-            column=request.column,
-            completion=Text(text=text, tokens=1, mean_log_probability=-1, seconds=0),
-            base=None,
-            present="",
-            confidence=Confidence(value=0.5, curve=[1.0], **confidence, **sigmas),
-            adaptation=adaptation,
-            evidence=[],
-            candidates=0,
-            skipped_files=0,
-            model=hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest(),
-            device="cpu",
-            seed=0,
-            trigger=request.trigger,
-            seconds={},
-        )
+        digest = hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
+        return answer_to(request, text).model_copy(update={"model": digest})
 
     async def add_workspace(self, request: Any) -> None:
         pass

@@ -7,40 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from vicinal_daemon.protocol import Answer
-from vicinal_daemon.protocol.answers import Adaptation, Confidence, Text
 from vicinal_daemon.protocol.requests import CompleteRequest
 from vicinal_lsp.completion import Completions, Telling
 from vicinal_lsp.documents import Snapshot
 from vicinal_lsp.offers import Offer, Offers
+from vicinal_lsp.scripted import answer_to
 from vicinal_lsp.settings import LspSettings
 
 BEFORE, AFTER = "def total(order):\n    return ", "\n\n\ndef other():\n    pass\n"
-
-
-def answer(request: CompleteRequest, *texts: str) -> Answer:
-    many = [Text(text=text, tokens=1, mean_log_probability=-1, seconds=0) for text in texts]
-    confidence = dict.fromkeys(("explained", "token_probability", "least_probability"), 0.5)
-    sigmas = dict.fromkeys(("sigma_0", "sigma_n", "sigma_inf"), 1.0)
-    return Answer(
-        id=request.id,
-        repository="",
-        path=request.path,
-        line=request.line,
-        column=request.column,
-        completion=many[0],
-        alternatives=many[1:],
-        base=None,
-        present="",
-        confidence=Confidence(value=0.5, curve=[1.0], **confidence, **sigmas),
-        adaptation=Adaptation(kind="base", strategy="none", steps=0, losses=[], scale=0, guard=None),
-        evidence=[],
-        candidates=0,
-        skipped_files=0,
-        model="",
-        device="cpu",
-        seed=0,
-        seconds={},
-    )
 
 
 class SlowSession:
@@ -116,7 +90,7 @@ def test_an_answer_for_some_keys_ago_serves_if_it_says_what_was_typed() -> None:
         scene.type("d")
         third = scene.ask()
         assert await second is None
-        reply.set_result(answer(request, "order.total", "len(order)"))
+        reply.set_result(answer_to(request, "order.total", "len(order)"))
         offer = await third
         assert offer is not None
         assert (offer.texts, offer.typed) == (("er.total",), 3)
@@ -133,10 +107,10 @@ def test_an_answer_that_says_something_else_is_not_given_and_the_daemon_asked_an
         scene.type("x")
         second = scene.ask()
         assert await first is None
-        reply.set_result(answer(request, "order.total"))
+        reply.set_result(answer_to(request, "order.total"))
         again, reply = await scene.session.asked.get()
         assert again.text == BEFORE + "x" + AFTER
-        reply.set_result(answer(again, ".y"))
+        reply.set_result(answer_to(again, ".y"))
         offer = await second
         assert offer is not None
         assert offer.texts == (".y",)
@@ -154,7 +128,7 @@ def test_who_goes_elsewhere_calls_the_request_off() -> None:
         assert await first is None
         again, reply = await scene.session.asked.get()
         assert scene.session.called_off == [request.id]
-        reply.set_result(answer(again, "return 1"))
+        reply.set_result(answer_to(again, "return 1"))
         assert await second is not None
 
     play(run)
@@ -168,7 +142,7 @@ def test_an_editor_that_cancels_with_each_key_does_not_interrupt_the_daemon() ->
         scene.type("o")
         second = scene.ask()
         await asyncio.wait({first})
-        reply.set_result(answer(request, "order"))
+        reply.set_result(answer_to(request, "order"))
         offer = await second
         assert first.cancelled()
         assert offer is not None
@@ -205,7 +179,7 @@ def test_an_answer_for_a_text_that_is_gone_is_not_given() -> None:
         first = scene.ask()
         request, reply = await scene.session.asked.get()
         scene.type("or")  # and nobody asks there
-        reply.set_result(answer(request, "order"))
+        reply.set_result(answer_to(request, "order"))
         assert await first is None
         assert not scene.answered
 
@@ -217,7 +191,7 @@ def test_texts_that_differ_in_white_space_only_are_one_choice_and_the_best_comes
         invoked = scene.ask("invoked")
         request, reply = await scene.session.asked.get()
         assert request.alternatives == 2
-        reply.set_result(answer(request, "order.total", "order", "  order.total"))
+        reply.set_result(answer_to(request, "order.total", "order", "  order.total"))
         offer = await invoked
         assert offer is not None
         assert offer.texts == ("order.total", "order")

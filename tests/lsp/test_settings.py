@@ -99,7 +99,7 @@ def test_anything_is_read(value: object) -> None:
     assert all(warnings)
 
 
-FOLDER = PurePosixPath("/work/repo")
+FOLDER = PurePosixPath("/home/ada/repo")
 
 
 class TestWhereItIsOff:
@@ -114,7 +114,7 @@ class TestWhereItIsOff:
             ({"exclude": ["*.py"]}, "vicinal.exclude has '*.py'"),
             ({"exclude": ["*.md", "src/**"]}, "vicinal.exclude has 'src/**'"),
             ({"exclude": ["src"]}, "vicinal.exclude has 'src'"),
-            ({"exclude": ["/work/repo/src"]}, "vicinal.exclude has '/work/repo/src'"),
+            ({"exclude": ["/home/ada/repo/src"]}, "vicinal.exclude has '/home/ada/repo/src'"),
             ({"exclude": ["/src", "work", "repo/src"]}, ""),
         ],
     )
