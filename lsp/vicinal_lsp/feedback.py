@@ -25,7 +25,7 @@ class Feedback:
     """Tells the daemon what becomes of offers.
 
     Args:
-        send: hands one on; never raises.
+        send: hands one on; never raises. One at a time, in the order in which things happened.
         text: of a document now, None if it is closed.
         enabled: whether the user lets anything be told.
     """
@@ -44,6 +44,7 @@ class Feedback:
         self._open: dict[str, Offer] = {}
         self._clocks: set[asyncio.TimerHandle] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
 
     def shown(self, offer: Offer) -> None:
         """It stands on the screen; the one before in that document was not wanted, if nothing was said of it."""
@@ -103,9 +104,13 @@ class Feedback:
         from vicinal_daemon.protocol.requests import FeedbackRequest
 
         request = FeedbackRequest.model_validate({"id": offer.id, "event": event, **more})
-        task = asyncio.ensure_future(self._send(request))
+        task = asyncio.ensure_future(self._in_turn(request))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _in_turn(self, request: "FeedbackRequest") -> None:
+        async with self._turn:  # whoever waits first goes first
+            await self._send(request)
 
 
 def survived(text: str, document: str, offset: int) -> float:

@@ -145,12 +145,12 @@ class Session:
                 await self._apply(line, lambda line: line.cancel(CancelRequest(id=identity)))
 
     async def hint(self, request: "HintRequest") -> Json:
-        """The cursor has come to rest."""
-        return await self._once(lambda line: line.hint(request))
+        """The cursor has come to rest. No daemon is started for it."""
+        return await self._if_there(lambda line: line.hint(request))
 
     async def feedback(self, request: "FeedbackRequest") -> Json:
-        """What became of an answer."""
-        return await self._once(lambda line: line.feedback(request))
+        """What became of an answer. No daemon is started for it: the user may have ended it since."""
+        return await self._if_there(lambda line: line.feedback(request))
 
     async def erase_feedback(self) -> str:
         """Forget what became of all answers."""
@@ -243,6 +243,11 @@ class Session:
 
     async def _once(self, ask: "Callable[[Line], Result]") -> Result:
         return await self._apply(await self._reach(), ask)
+
+    async def _if_there(self, ask: "Callable[[Line], Result]") -> Result:
+        if self._line is None and self._opening is None:
+            raise DaemonNotRunning("no daemon is running")
+        return await self._once(ask)
 
     async def _apply(self, line: "Line", ask: "Callable[[Line], Result]") -> Result:
         def work() -> Result:

@@ -48,3 +48,25 @@ def test_it_is_told_at_each_clock_while_the_document_is_open() -> None:
     asyncio.run(run())
     assert [request.event for request in told] == ["accepted", "survived", "survived"]
     assert [(request.kept_share, request.after_seconds) for request in told[1:]] == [(1.0, 0.0), (1.0, 0.01)]
+
+
+def test_it_is_told_in_the_order_in_which_it_happened() -> None:
+    told: list[str] = []
+    first, all_told = asyncio.Event(), asyncio.Event()
+
+    async def send(request: FeedbackRequest) -> None:
+        if request.event == "shown":
+            await first.wait()
+        told.append(request.event)
+        if len(told) == 2:
+            all_told.set()
+
+    async def run() -> None:
+        feedback = Feedback(send, lambda uri: None, lambda: True)
+        feedback.shown(SimpleNamespace(id="1", typed=0, snapshot=SimpleNamespace(uri="a", offset=0)))  # type: ignore[arg-type]
+        feedback.passed("a")
+        asyncio.get_running_loop().call_soon(first.set)
+        await asyncio.wait_for(all_told.wait(), 10)
+
+    asyncio.run(run())
+    assert told == ["shown", "rejected"]
