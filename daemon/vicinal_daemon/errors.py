@@ -17,6 +17,7 @@ VicinalError
 │   ├── DaemonRunning              there is one already
 │   ├── DaemonUnreachable          it does not start, or does not answer
 │   └── AccessDenied               the token is missing or wrong, or a web page asked
+├── PillowMissing (exit 1)         the package that draws PNGs is not installed
 └── RequestDropped (exit 6)
     ├── Superseded                 a newer request for the same document took its place
     ├── Withdrawn                  it was cancelled
@@ -107,6 +108,12 @@ class DaemonUnreachable(DaemonError):
 
 class AccessDenied(DaemonError):
     """The caller may not: no valid token, or a web page."""
+
+
+class PillowMissing(VicinalError):
+    """The package that draws PNGs is not installed, or cannot write text."""
+
+    remedy = 'install it: pip install "vicinal[pictures]"'
 
 
 class RequestDropped(VicinalError):

@@ -31,6 +31,8 @@ _NAMES = {
     "generate": "completing",
     "answer": "writing an answer",
     "places": "places",
+    "map": "asking the repository about itself",
+    "bits": "letting the model read",
     "download": "downloading",
     "verify": "verifying",
     "unpack": "unpacking",

@@ -13,7 +13,7 @@ from html import escape
 from pathlib import Path
 
 from vicinal_daemon.map.scale import VIRIDIS, WORDING, colour_of, hexadecimal, ink_on
-from vicinal_daemon.map.survey import MeasuredFile, Measure, Survey, overall, value_at
+from vicinal_daemon.map.survey import Measure, MeasuredFile, Survey, overall, value_at
 from vicinal_daemon.map.treemap import Box, Folder, nest, squarify
 
 MOST_FILES = 4000
@@ -190,11 +190,12 @@ def _sums(survey: Survey) -> str:
 
 def _method(survey: Survey) -> str:
     told = (
-        "The area of a file is its number of lines that are not blank. In each file a seed chooses a few places, spread "
-        f"over its length. At a place {survey.hidden_lines} lines are hidden, the lines before them are the question, and "
-        f"up to {survey.candidates} pieces of code are looked up, as a completion there would do it: nothing of what is "
-        "hidden or near to it is among them. A file's number is the mean over its places; with few places it is a hint, "
-        "not a verdict. The two uncertainties are of the code that can be found, and ask no language model."
+        "The area of a file is its number of lines that are not blank. In each file a seed chooses a few places, "
+        f"spread over its length. At a place {survey.hidden_lines} lines are hidden, the lines before them are the "
+        f"question, and up to {survey.candidates} pieces of code are looked up, as a completion there would do it: "
+        "nothing of what is hidden or near to it is among them. A file's number is the mean over its places; with few "
+        "places it is a hint, not a verdict. The two uncertainties are of the code that can be found, and ask no "
+        "language model."
     )
     if survey.model:
         told += f" The bits are those of {survey.model} with {survey.prompt_picks} picks in its prompt, untuned."
@@ -245,8 +246,14 @@ def _file_data(file: MeasuredFile, measures: tuple[Measure, ...]) -> dict[str, o
                     None if (value := value_at(place, measure)) is None else round(value, 4) for measure in measures
                 ],
                 "nearest": printable(place.nearest) or "nothing",
-                "ask": f"vicinal complete {shlex.quote(f'{file.path}:{place.line}')} --explain",
+                "ask": _command(file.path, place.line),
             }
             for place in file.places
         ],
     }
+
+
+def _command(path: str, line: int) -> str:
+    """What a person may paste into a shell, whatever the file is called."""
+    place = f"{'./' if path.startswith('-') else ''}{path}:{line}"
+    return f"vicinal complete {shlex.quote(place)} --explain"

@@ -6,6 +6,7 @@ Owns how many places each file gets and which lines they are. Pure: texts in, li
 import heapq
 import random
 from collections.abc import Mapping
+from itertools import pairwise
 
 MOST_PER_FILE = 8
 """More places than this tell little more about one file."""
@@ -48,7 +49,7 @@ def lines_to_measure(path: str, text: str, count: int, seed: int) -> list[int]:
     count = min(count, len(eligible))
     chance = random.Random(f"{seed}:{path}")  # noqa: S311 - reproducible sampling, not cryptography
     bounds = [part * len(eligible) // count for part in range(count + 1)] if count else [0]
-    return [eligible[chance.randrange(start, end)] for start, end in zip(bounds, bounds[1:], strict=False)]
+    return [eligible[chance.randrange(start, end)] for start, end in pairwise(bounds)]
 
 
 def code_lines(text: str) -> int:

@@ -40,29 +40,29 @@ WORDING: dict[Measure, Wording] = {
     "irreducible": Wording(
         "Irreducible uncertainty",
         "σ∞",
-        "What would stay unknown before a hidden line of the file if Vicinal learned everything that it finds elsewhere "
-        "in the repository (sigma infinity, 0 to 1). High: the repository has nothing like this code.",
-        1.0,
-        0.0,
+        "What would stay unknown before a hidden line of the file if Vicinal learned everything that it finds "
+        "elsewhere in the repository (sigma infinity, 0 to 1). High: the repository has nothing like this code.",
+        0.9,
+        0.2,
         "nothing like it",
         "all of it is elsewhere, too",
     ),
     "coverage": Wording(
         "Coverage",
         "share",
-        "The share of the uncertainty (variance) before a hidden line that is gone after the few pieces of code that one "
-        "completion learns from (1 - sigma n squared / sigma 0 squared). Low while the irreducible uncertainty is low, "
+        "The share of the uncertainty (variance) before a hidden line that is gone after the few pieces of code "
+        "that one completion learns from (1 - sigma n squared / sigma 0 squared). Low while the irreducible uncertainty is low, "
         "too: the code is there, but one completion has not enough picks for it.",
-        0.0,
-        1.0,
+        0.1,
+        0.9,
         "the picks tell nothing",
         "the picks tell all",
     ),
     "bits": Wording(
         "Bits per byte",
         "bits",
-        "What the language model must be told, byte for byte, to get the hidden lines right, with the picked code in its "
-        "prompt and without tuning. Low: the model could have written it.",
+        "What the language model must be told, byte for byte, to get the hidden lines right, with the picked code in "
+        "its prompt and without tuning. Low: the model could have written it.",
         2.0,
         0.0,
         "news to the model",
