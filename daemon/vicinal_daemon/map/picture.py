@@ -47,8 +47,7 @@ def png(survey: Survey, measure: Measure) -> bytes:
     space = Box(MARGIN, TOP, WIDTH - 2 * MARGIN, HEIGHT - TOP - MARGIN)
     _folder(pen, nest(survey.files, printable(survey.name)), space, measure)
     out = BytesIO()
-    # What was drawn has few colours: with a palette the file is a third as large.
-    image.quantize(256, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+    image.save(out, "PNG", optimize=True)
     return out.getvalue()
 
 

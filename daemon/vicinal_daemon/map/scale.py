@@ -43,7 +43,7 @@ WORDING: dict[Measure, Wording] = {
         "What would stay unknown before a hidden line of the file if Vicinal learned everything that it finds "
         "elsewhere in the repository (sigma infinity, 0 to 1). High: the repository has nothing like this code.",
         0.9,
-        0.2,
+        0.1,
         "nothing like it",
         "all of it is elsewhere, too",
     ),
@@ -51,8 +51,8 @@ WORDING: dict[Measure, Wording] = {
         "Coverage",
         "share",
         "The share of the uncertainty (variance) before a hidden line that is gone after the few pieces of code "
-        "that one completion learns from (1 - sigma n squared / sigma 0 squared). Low while the irreducible uncertainty is low, "
-        "too: the code is there, but one completion has not enough picks for it.",
+        "that one completion learns from (1 - sigma n squared / sigma 0 squared). Low while the irreducible "
+        "uncertainty is low, too: the code is there, but one completion has not enough picks for it.",
         0.1,
         0.9,
         "the picks tell nothing",
