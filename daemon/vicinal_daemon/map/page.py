@@ -194,7 +194,8 @@ def _method(survey: Survey) -> str:
         f"spread over its length. At a place {survey.hidden_lines} lines are hidden, the lines before them are the "
         f"question, and up to {survey.candidates} pieces of code are looked up, as a completion there would do it: "
         "nothing of what is hidden or near to it is among them. A file's number is the mean over its places; with few "
-        "places it is a hint, not a verdict. The two uncertainties are of the code that can be found, and ask no "
+        "places it is a hint, not a verdict. Where the lines before hold no words (tables of numbers) nothing can be "
+        "asked, and nothing counts as known. The two uncertainties are of the code that can be found, and ask no "
         "language model."
     )
     if survey.model:

@@ -120,6 +120,6 @@ def _folder(pen: _Pen, folder: Folder, box: Box, measure: Measure) -> None:
         if at.width >= 44 and at.height >= 20:
             ink = ink_on(colour)
             name = printable(entry.path.rpartition("/")[2])
-            pen.write(name, at.x + 6, at.y + 3, 13, ink, at.width - 10)
-            if value is not None and at.height >= 38:
+            fits = pen.write(name, at.x + 6, at.y + 3, 13, ink, at.width - 10)
+            if fits and value is not None and at.height >= 38:
                 pen.write(f"{value:.2f}", at.x + 6, at.y + 19, 13, ink, at.width - 10)
