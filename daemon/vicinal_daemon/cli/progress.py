@@ -15,6 +15,7 @@ from rich.progress import (
     TaskID,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 
 from vicinal_daemon.stages import OnStage
@@ -31,6 +32,8 @@ _NAMES = {
     "generate": "completing",
     "answer": "writing an answer",
     "places": "places",
+    "tasks": "choosing tasks",
+    "warm": "training the repository's own adapter",
     "download": "downloading",
     "verify": "verifying",
     "unpack": "unpacking",
@@ -48,6 +51,7 @@ def stages() -> Iterator[OnStage]:
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
         console=console,
         transient=True,
     ) as progress:
