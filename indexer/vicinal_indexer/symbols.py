@@ -22,8 +22,9 @@ CODE = frozenset(
 
 _COMMENT = re.compile(r"comment")
 _STRING = re.compile(r"string|template|text_block|heredoc")
-_CALL = re.compile(r"^(call|call_expression|new_expression|method_invocation|object_creation_expression|macro_invocation"
-                   r"|function_call_expression|member_call_expression|invocation_expression)$")  # fmt: skip
+_CALL = re.compile(
+    r"^(call|(call|new|invocation|object_creation|function_call|member_call)_expression|(method|macro)_invocation)$"
+)
 _CALLEE_FIELDS = ("function", "constructor", "macro", "name", "method", "type")
 _LAST_PART_FIELDS = ("attribute", "property", "field", "name", "function", "type")
 _FUNCTION_VALUE = re.compile(r"^(arrow_function|function_expression|function|lambda|class|class_expression)$")

@@ -52,7 +52,9 @@ def evaluate(
     report_only: Annotated[
         list[Path] | None, typer.Option("--report-only", help="Measure nothing; show these files. May be repeated.")
     ] = None,
-    more: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting for this run.")] = None,
+    more: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting for this run.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Hide lines of a repository, let each mode predict them, and compare: exact match, bits per byte, seconds.
@@ -126,14 +128,15 @@ def _show(
     else:
         typer.echo(text)
     if plots is not None:
-        from vicinal_daemon.evaluate import figures
         from vicinal_daemon.evaluate import plots as drawing
+        from vicinal_daemon.evaluate.figures import all_figures, main_modes
+        from vicinal_daemon.evaluate.sketch import sketch
 
-        drawn = figures.all_figures(records)
+        drawn = [main_modes(figure) if figure.name != "compute" else figure for figure in all_figures(records)]
         drawing.save(drawn, plots)
         if not as_json:
             for figure in drawn:
-                typer.echo(drawing.in_terminal(figure))
+                typer.echo(f"{sketch(figure)}\n")
 
 
 def _assigned(pairs: Sequence[str]) -> dict[str, object]:

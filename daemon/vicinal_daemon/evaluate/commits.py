@@ -49,10 +49,10 @@ class Change:
 def sample_commit_lines(
     root: Path, count: int, seed: int, on_commit: OnCommit = lambda found, wanted: None
 ) -> list[Task]:
-    """Up to `count` commit tasks from the newest commits of the first-parent history, merges left out.
+    """Up to `count` commit tasks, from the newest commits of the first-parent history; merges are left out.
 
-    Of each commit up to `PER_COMMIT` lines, chosen by seed: code (`tasks.is_code`), not inside a comment, and nowhere in
-    the repository before. The same HEAD and seed give the same tasks; fewer tasks are the first of more.
+    Of each commit up to `PER_COMMIT` lines, chosen by seed: code (`tasks.is_code`), not inside a comment, and not
+    anywhere in the repository before. The same HEAD and seed give the same tasks; fewer tasks are the first of more.
 
     Raises:
         HistoryUnusable: it is no git repository, or git is missing or fails.
@@ -104,7 +104,7 @@ def parse_changes(diff: str) -> list[Change]:
 
 
 class Tree:
-    """The files of one commit after the other, in a folder of their own; going to the next one changes only what differs.
+    """The files of one commit after the other, in a folder of their own; a step changes only what differs.
 
     Args:
         root: the repository.
@@ -200,9 +200,7 @@ def _git(root: Path, *arguments: str, environment: dict[str, str] | None = None)
     return found.stdout
 
 
-def _run(
-    root: Path, *arguments: str, environment: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
+def _run(root: Path, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     # The repository's own hooks and monitors are programs that somebody else wrote.
     safe = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false")
     try:

@@ -11,7 +11,7 @@ def normalised(text: str, lines: int | None = None) -> list[str]:
 
 
 def is_exact(predicted: str, truth: str) -> bool:
-    """Whether the prediction, cut to as many lines as the truth has, says the same; a truth without text is no truth."""
+    """Whether the prediction, cut to as many lines as the truth has, says the same; never of an empty truth."""
     wanted = normalised(truth)
     return bool(wanted) and normalised(predicted, len(wanted)) == wanted
 

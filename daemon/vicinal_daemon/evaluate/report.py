@@ -109,7 +109,7 @@ def _of_pair(grouped: dict[str, list[Record]], first: str, second: str) -> dict[
 
 
 def markdown(headers: Sequence[Header], records: Sequence[Record]) -> str:
-    """The whole report: what was measured, one table of modes, one of differences, then by repository, kind, language."""
+    """What was measured, a table of modes, one of differences, then by repository, kind and language."""
     told = summary(records)
     parts = [_about(headers, told), _table(told), _pair_table(told)]
     for title, of in (
@@ -136,7 +136,7 @@ def _about(headers: Sequence[Header], told: dict[str, Any]) -> str:
 
 def _table(told: dict[str, Any]) -> str:
     rows = [
-        "| mode | exact match | edit similarity | bits/byte | of in-file | unguarded | worse by > 5 % | steps | seconds |",
+        "| mode | exact match | edit similarity | bits/byte | of in-file | unguarded | worse, > 5 % | steps | seconds |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for mode, found in told["modes"].items():

@@ -1,6 +1,7 @@
 """A whole evaluation of one repository: tasks, the warm adapter, records, from where an earlier run stopped.
 
-Owns the order of these, and which index a task is measured on: the repository's own, or that of the tree before a commit.
+Owns the order of these, and which index a task is measured on: the repository's own, or one of the tree
+before a commit.
 """
 
 import tempfile
@@ -163,9 +164,7 @@ def _measured_in_history(
     return records
 
 
-def _with_warm(
-    lab: Lab, jobs: Sequence[Job], hidden: Sequence[Task], folder: Path | None, on_stage: OnStage
-) -> Lab:
+def _with_warm(lab: Lab, jobs: Sequence[Job], hidden: Sequence[Task], folder: Path | None, on_stage: OnStage) -> Lab:
     if not any(mode.start == "warm" for job in jobs for mode in job.modes):
         return lab
     warm = warm_adapter(

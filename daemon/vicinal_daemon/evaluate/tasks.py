@@ -1,7 +1,7 @@
 """Tasks: real lines of real files that are hidden and predicted, chosen by seed and never by result.
 
-Owns what a task is, and the sampling rules of line and API tasks (RepoEval: Zhang et al., "RepoCoder", 2023). Pure: texts
-in, tasks out. Commit tasks come from `commits`.
+Owns what a task is, and the sampling rules of line and API tasks (RepoEval: Zhang et al., "RepoCoder", 2023). Pure:
+texts in, tasks out. Commit tasks come from `commits`.
 """
 
 import random
@@ -96,7 +96,16 @@ def make_task(
     identity = digest("\0".join((kind, path, str(line), left, truth, commit)))[:16]
     language = languages.detect(path, left[:200])
     return Task(
-        identity, kind, path, language, line, left, truth, right, commit, line - 1 if indexed_line is None else indexed_line
+        identity,
+        kind,
+        path,
+        language,
+        line,
+        left,
+        truth,
+        right,
+        commit,
+        line - 1 if indexed_line is None else indexed_line,
     )
 
 
@@ -128,9 +137,7 @@ class Corpus:
     """
 
     def __init__(self, files: Mapping[str, str]) -> None:
-        self.files = {
-            path: text for path, text in sorted(files.items()) if languages.detect(path, text[:200]) in CODE
-        }
+        self.files = {path: text for path, text in sorted(files.items()) if languages.detect(path, text[:200]) in CODE}
         self.counts = Counter(line.strip() for text in files.values() for line in text.split("\n"))
         found = {path: outline(text, languages.detect(path, text[:200])) for path, text in self.files.items()}
         self.outlines: dict[str, Outline] = {path: told for path, told in found.items() if told is not None}
@@ -153,7 +160,7 @@ class Corpus:
         ]
 
     def calls(self, lines: int) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
-        """The lines of `lines` that call what the repository defines: in another file, and in the same one out of sight.
+        """Of `lines`, those that call what the repository defines: in another file; in the same one, out of sight.
 
         A line that does both is in the first list only.
         """
@@ -204,9 +211,7 @@ def _shuffled(places: Sequence[tuple[str, int]], seed: str) -> list[tuple[str, i
     return order
 
 
-def _chosen(
-    corpus: Corpus, kind: Kind, order: Sequence[tuple[str, int]], count: int, lines: int
-) -> Iterator[Task]:
+def _chosen(corpus: Corpus, kind: Kind, order: Sequence[tuple[str, int]], count: int, lines: int) -> Iterator[Task]:
     taken: defaultdict[str, set[int]] = defaultdict(set)
     found = 0
     for path, first in order:
