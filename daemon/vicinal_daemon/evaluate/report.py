@@ -136,7 +136,7 @@ def _about(headers: Sequence[Header], told: dict[str, Any]) -> str:
 
 def _table(told: dict[str, Any]) -> str:
     rows = [
-        "| mode | exact match | edit similarity | bits/byte | of in-file | unguarded | worse, > 5 % | steps | seconds |",
+        "| mode | exact match | edit similarity | bits/byte | of in-file | unguarded | 5 % worse | steps | seconds |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for mode, found in told["modes"].items():

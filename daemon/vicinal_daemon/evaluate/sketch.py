@@ -4,6 +4,7 @@ Owns the drawing. Pure: a figure in, lines of text out. It colours nothing, so t
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from vicinal_daemon.evaluate.figures import Figure, Series
 
@@ -51,7 +52,7 @@ def _points(series: Series, width: int) -> Iterator[tuple[float, float]]:
     if series.style == "points" or len(points) < 2:
         yield from points
         return
-    for (x, y), (next_x, next_y) in zip(points, points[1:], strict=False):
+    for (x, y), (next_x, next_y) in pairwise(points):
         for part in range(width + 1):
             share = part / width
             yield x + share * (next_x - x), y + share * (next_y - y)
