@@ -163,7 +163,7 @@ def test_a_mode_is_its_name() -> None:
 
 def test_in_file_is_always_measured_and_no_mode_twice() -> None:
     assert parse_modes("tune:sift,quick")[0] == IN_FILE
-    assert len(set(parse_modes("all,quick,warm"))) == len(parse_modes("all"))
+    assert len(set(parse_modes("all,quick,warmed"))) == len(parse_modes("all"))
     for wrong in ("", "tuned", "tune:bm25", "prompt:none", "quick,warm+"):
         with pytest.raises(InputError):
             parse_modes(wrong)

@@ -91,7 +91,7 @@ GROUPS: dict[str, tuple[Mode, ...]] = {
     "quick": (IN_FILE, Mode("sift"), Mode(None, "sift"), _FULL),
     "prompt": (IN_FILE, *_PROMPTS),
     "tuning": (IN_FILE, Mode("sift"), *_TUNED, *(Mode("sift", mode.weights) for mode in _TUNED)),
-    "warm": (
+    "warmed": (
         IN_FILE,
         Mode("sift"),
         Mode(None, None, "warm"),
