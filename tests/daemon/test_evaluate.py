@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vicinal_daemon.errors import RecordsMismatch, RecordsUnusable
+from vicinal_daemon.config.repo_file import with_values
+from vicinal_daemon.errors import ConfigError, RecordsMismatch, RecordsUnusable
 from vicinal_daemon.evaluate import statistics
 from vicinal_daemon.evaluate.figures import all_figures
+from vicinal_daemon.evaluate.halving import Outcome, draw, race
 from vicinal_daemon.evaluate.metrics import edit_similarity, is_exact, levenshtein
 from vicinal_daemon.evaluate.modes import GROUPS, IN_FILE, Mode, parse_mode, parse_modes
 from vicinal_daemon.evaluate.planted import COPIES, NEAREST, planted
@@ -178,6 +180,63 @@ def test_planted_copies_differ_by_a_trifle_only() -> None:
     assert len(copies) == COPIES * min(NEAREST, len(chunks))
     assert len({copy.content_hash for copy in found}) == len(found)
     assert all(any(copy.text.startswith(c.text) for c in chunks) for copy in copies)
+
+
+# The race of settings
+
+
+NOW = (("prompt.picks", 4.0), ("tune.steps", 8.0), ("tune.learning_rate", 1.5e-3), ("select.noise", 0.1))
+
+
+def test_settings_are_drawn_once_and_those_of_now_come_first() -> None:
+    drawn = draw(NOW, 40, 1)
+    assert drawn[0] == NOW
+    assert len(drawn) == len(set(drawn)) == 40
+    assert drawn == draw(NOW, 40, 1)
+    rates = {dict(values)["tune.learning_rate"] for values in drawn if not dict(values)["tune.steps"]}
+    assert rates <= {1.5e-3}
+
+
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 9))
+@settings(max_examples=30, deadline=None)
+def test_the_best_that_is_fast_enough_wins(count: int, tasks: int, seed: int) -> None:
+    candidates = draw(NOW, count, seed)
+    rng = np.random.default_rng(seed)
+    truth = {values: (float(rng.uniform(0.3, 1)), float(rng.uniform(1, 9))) for values in candidates}
+    calls: list[tuple[object, int]] = []
+
+    def measure(values: tuple[tuple[str, float], ...], task: int) -> Outcome:
+        calls.append((values, task))
+        return Outcome(*truth[values])
+
+    verdict = race(candidates, tasks, measure, limit=5.0)
+    assert len(calls) == len(set(calls))
+    fast = [values for values in candidates if truth[values][1] <= 5.0]
+    if truth[NOW][1] <= 5.0 or not fast:
+        fast.append(NOW)
+    assert verdict.best.values == min(fast, key=lambda values: truth[values][0])
+    assert len(verdict.now.outcomes) == len(verdict.best.outcomes) == tasks
+    assert (verdict.gain.value < 0) or not verdict.changes or truth[NOW][1] > 5.0
+
+
+def test_a_settings_file_keeps_what_its_owner_wrote() -> None:
+    text = "# ours\nseed = 3\n\n[tune]\nsteps = 8  # enough\n\n[prompt]\npicks = 4"
+    changed = with_values(text, {"tune.steps": 4, "tune.learning_rate": 3e-3, "select.noise": 0.3, "prompt.picks": 2})
+    assert changed == (
+        "# ours\nseed = 3\n\n[tune]\nsteps = 4  # enough\nlearning_rate = 0.003\n\n[prompt]\npicks = 2\n\n"
+        "[select]\nnoise = 0.3\n"
+    )
+    assert with_values("", {"tune.steps": 4}) == "[tune]\nsteps = 4\n"
+    assert with_values(changed, {}) == changed
+
+
+def test_what_cannot_be_edited_is_left_alone() -> None:
+    for text in ("tune = { steps = 8 }\n", "tune.steps = 8\n", "[tune\n"):
+        with pytest.raises(ConfigError) as failure:
+            with_values(text, {"tune.steps": 4})
+        assert "tune.steps = 4" in failure.value.hint
+    with pytest.raises(ConfigError, match="cannot be set"):
+        with_values("", {"model.name": "other"})
 
 
 # Statistics

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from vicinal_daemon.config import Settings
+    from vicinal_daemon.config.repo_file import Value
+    from vicinal_daemon.evaluate.halving import Verdict
     from vicinal_daemon.evaluate.record import Header, Record
 
 _EXAMPLES = """
@@ -36,7 +40,10 @@ def evaluate(
     tasks: Annotated[
         str, typer.Option(help="Kinds: line, api (calls something of the repository), commit (what somebody added).")
     ] = "line,api",
-    count: Annotated[int, typer.Option(min=1, max=10_000, help="Tasks in all, as many of each kind.")] = 30,
+    count: Annotated[
+        int | None,
+        typer.Option(min=1, max=10_000, help="Tasks in all, as many of each kind; default 30, with --tune 8."),
+    ] = None,
     lines: Annotated[int, typer.Option(min=1, max=3, help="Lines that a task hides.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Chooses the tasks; nothing looks at the results.")] = 0,
     modes: Annotated[
@@ -55,6 +62,13 @@ def evaluate(
     more: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting for this run.")
     ] = None,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Let settings race on a few tasks; write the best after asking.")
+    ] = False,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.01, help="With --tune: what a completion may take; default: 1.25 times now.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="With --tune: write without asking.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Hide lines of a repository, let each mode predict them, and compare: exact match, bits per byte, seconds.
@@ -65,6 +79,11 @@ def evaluate(
     from vicinal_daemon.cli.indexes import load_settings, repository_or_here
     from vicinal_daemon.evaluate.record import read_all
 
+    if tune:
+        root = repository_or_here(repo)
+        settings = load_settings(root, {**_assigned(more or []), "seed": seed})
+        _tune(root, settings, count or 8, seconds, yes=yes, as_json=as_json)
+        return
     if plots is not None:
         from vicinal_daemon.evaluate import plots as drawing
 
@@ -75,7 +94,15 @@ def evaluate(
         root = repository_or_here(repo)
         settings = load_settings(root, {**_assigned(more or []), "seed": seed})
         headers, records = _measured(
-            root, settings, tasks=tasks, count=count, lines=lines, modes=modes, curve=curve, scales=scales, out=out
+            root,
+            settings,
+            tasks=tasks,
+            count=count or 30,
+            lines=lines,
+            modes=modes,
+            curve=curve,
+            scales=scales,
+            out=out,
         )
     _show(headers, records, report, plots, as_json=as_json)
 
@@ -139,6 +166,61 @@ def _show(
                 typer.echo(f"{sketch(figure)}\n")
 
 
+def _tune(root: Path, settings: "Settings", count: int, seconds: float | None, *, yes: bool, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from vicinal_daemon.cli.progress import stages
+    from vicinal_daemon.cli.workbench import open_workbench
+    from vicinal_daemon.complete import tunable
+    from vicinal_daemon.config import REPO_FILE
+    from vicinal_daemon.config.repo_file import with_values
+    from vicinal_daemon.evaluate.settle import as_settings, settle
+    from vicinal_daemon.stages import Stopwatch
+    from vicinal_indexer.atomic import replace_text
+
+    with stages() as on_stage, open_workbench(root, settings, Stopwatch(), on_stage) as bench:
+        verdict = settle(tunable(bench.engine), bench.index, settings, count, seconds, on_stage)
+    changes, file = as_settings(verdict.changes), root / REPO_FILE
+    before = file.read_text(encoding="utf-8-sig") if file.exists() else ""
+    after = with_values(before, changes)
+    write = bool(changes) and (yes or (not as_json and _agreed(verdict, changes, file)))
+    if write:
+        replace_text(file, after)
+    if as_json:
+        told = {"changes": changes, "file": str(file), "written": write, "gain": asdict(verdict.gain)}
+        race = [
+            {"settings": as_settings(dict(r.values)), "tasks": len(r.outcomes), "bits": r.bits, "seconds": r.seconds}
+            for r in verdict.runners
+        ]
+        typer.echo(json.dumps({**told, "limit_seconds": verdict.limit, "race": race}, indent=2))
+    elif not changes:
+        typer.echo(f"Nothing was better than the settings of now: {verdict.now.bits:.3f} bits per byte.")
+    else:
+        typer.echo(f"{file} is written." if write else "Nothing is written.")
+
+
+def _agreed(verdict: "Verdict", changes: "Mapping[str, Value]", file: Path) -> bool:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("settings", "tasks", "bits/byte", "seconds", box=None, padding=(0, 2, 0, 0))
+    for runner in sorted(verdict.runners, key=lambda runner: (-len(runner.outcomes), runner.bits)):
+        words = ", ".join(f"{key} {value:g}" for key, value in runner.values)
+        mark = "now: " if runner is verdict.now else ""
+        table.add_row(mark + words, str(len(runner.outcomes)), f"{runner.bits:.3f}", f"{runner.seconds:.1f}")
+    console = Console(stderr=True, highlight=False)
+    console.print(table)
+    gain = verdict.gain
+    console.print(
+        f"\nbest against now: {gain.value:+.3f} bits per byte, 95 % between {gain.low:+.3f} and {gain.high:+.3f}"
+        f"{'' if gain.is_clear_of_zero else ' (few tasks: it may be chance; --count 30 tells more)'}"
+    )
+    console.print(f"This would be written to {file}:")
+    for key, value in changes.items():
+        console.print(f"  {key} = {value}")
+    return typer.confirm("Write it?", default=False, err=True)
+
+
 def _assigned(pairs: Sequence[str]) -> dict[str, object]:
     """`KEY=VALUE` as flags."""
     from vicinal_indexer.errors import InputError
@@ -146,4 +228,5 @@ def _assigned(pairs: Sequence[str]) -> dict[str, object]:
     for pair in pairs:
         if "=" not in pair:
             raise InputError(f"--set {pair}: it has no value", hint="write --set KEY=VALUE, e.g. --set tune.steps=4")
-    return dict(pair.split("=", 1) for pair in pairs)
+    split = (pair.partition("=") for pair in pairs)
+    return {key: value for key, _, value in split}

@@ -33,6 +33,7 @@ _NAMES = {
     "answer": "writing an answer",
     "places": "places",
     "tasks": "choosing tasks",
+    "settings": "trying settings",
     "warm": "training the repository's own adapter",
     "download": "downloading",
     "verify": "verifying",

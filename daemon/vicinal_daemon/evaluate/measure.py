@@ -254,8 +254,7 @@ class _Desk:
         same: bool,
     ) -> Record:
         task = self._task
-        chooser = mode.weights or mode.prompt
-        choice, _ = self._choice(chooser if chooser not in (None, "bm25", "hybrid") else "sift", mode.data)
+        choice, _ = self._choice(_chooser(mode), mode.data)
         evidence = Evidence(
             log_probabilities=tuple(round(value, 5) for value in written.log_probabilities),
             # Engines that do not tell it leave it out.
@@ -289,3 +288,10 @@ class _Desk:
             evidence=evidence,
             curve={},
         )
+
+
+def _chooser(mode: Mode) -> Strategy:
+    """Whose sigmas are a mode's: those of its own selection, else of what SIFT would select."""
+    if mode.weights is not None:
+        return mode.weights
+    return "sift" if mode.prompt is None or mode.prompt == "bm25" or mode.prompt == "hybrid" else mode.prompt

@@ -5,7 +5,6 @@ know what the model wears, only the name of it.
 """
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vicinal_daemon.config import Settings
@@ -88,7 +87,7 @@ class Reader:
         """Let go of all that was read."""
         self._engine.prefixes.forget()
 
-    def _continued(self, name: str, prompt: Prompt, text: str) -> tuple[Sequence[float], str]:
+    def _continued(self, name: str, prompt: Prompt, text: str) -> tuple[list[float], str]:
         """log p of the tokens of `text` behind the prompt, and the text that they spell.
 
         Where the prompt ends at a line's start, that newline is scored too: it is one token with the indentation.
