@@ -36,7 +36,13 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    repo: Annotated[Path | None, typer.Argument(help="The repository; default: the one you stand in.")] = None,
+    where: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[REPO]",
+            help="The repository; default: the one you stand in. With --report-only: files of records.",
+        ),
+    ] = None,
     tasks: Annotated[
         str, typer.Option(help="Kinds: line, api (calls something of the repository), commit (what somebody added).")
     ] = "line,api",
@@ -56,9 +62,7 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="The file of records; run it again to go on.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write the tables here, as Markdown.")] = None,
     plots: Annotated[Path | None, typer.Option(help="Write PNGs into this folder, and draw in the terminal.")] = None,
-    report_only: Annotated[
-        list[Path] | None, typer.Option("--report-only", help="Measure nothing; show these files. May be repeated.")
-    ] = None,
+    report_only: Annotated[bool, typer.Option("--report-only", help="Measure nothing; show the files named.")] = False,
     more: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting for this run.")
     ] = None,
@@ -76,11 +80,11 @@ def evaluate(
     Everything stays on this machine. What was measured is kept line by line in `--out`; after Ctrl-C the same command
     goes on. `--report-only` puts several repositories' files into one table.
     """
-    from vicinal_daemon.cli.indexes import load_settings, repository_or_here
+    from vicinal_daemon.cli.indexes import load_settings
     from vicinal_daemon.evaluate.record import read_all
 
+    root = _repository(where or [], report_only=report_only)
     if tune:
-        root = repository_or_here(repo)
         settings = load_settings(root, {**_assigned(more or []), "seed": seed})
         _tune(root, settings, count or 8, seconds, yes=yes, as_json=as_json)
         return
@@ -89,9 +93,8 @@ def evaluate(
 
         drawing.require()
     if report_only:
-        headers, records = read_all([Path(path) for path in (*report_only, *([repo] if repo else []))])
+        headers, records = read_all(where or [])
     else:
-        root = repository_or_here(repo)
         settings = load_settings(root, {**_assigned(more or []), "seed": seed})
         headers, records = _measured(
             root,
@@ -105,6 +108,18 @@ def evaluate(
             out=out,
         )
     _show(headers, records, report, plots, as_json=as_json)
+
+
+def _repository(where: Sequence[Path], *, report_only: bool) -> Path:
+    """The one repository; what stands there are files if only a report is wanted."""
+    from vicinal_daemon.cli.indexes import repository_or_here
+    from vicinal_indexer.errors import InputError
+
+    if report_only and not where:
+        raise InputError("--report-only needs files", hint="name files that --out made")
+    if not report_only and len(where) > 1:
+        raise InputError("one repository is measured at a time", hint="combine their files with --report-only")
+    return repository_or_here(where[0] if where and not report_only else None)
 
 
 def _measured(
@@ -133,8 +148,8 @@ def _measured(
         with stages() as on_stage, open_workbench(root, settings, Stopwatch(), on_stage) as bench:
             header, records = run(root, tunable(bench.engine), bench.index, settings, order, extent, on_stage)
     except KeyboardInterrupt:
-        if out is not None and out.exists():
-            typer.echo(f"{out} holds what was measured; run the same command again to go on.", err=True)
+        kept = f"{out} holds what was measured; run the same command again to go on."
+        typer.echo(kept if out else "Nothing was kept; with --out FILE a run can go on.", err=True)
         raise
     return [header], records
 

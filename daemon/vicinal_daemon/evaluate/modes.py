@@ -6,7 +6,7 @@ A mode's name says what it consists of, joined by `+`: `warm+tune:sift+prompt:bm
 """
 
 from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 from vicinal_daemon.select.strategies import Strategy
 from vicinal_indexer.errors import InputError
@@ -20,6 +20,8 @@ Data = Literal["plain", "planted"]
 
 STRATEGIES: tuple[Strategy, ...] = tuple(name for name in get_args(Strategy) if name != "none")
 RANKINGS: tuple[Ranking, ...] = get_args(Ranking)
+SOURCES: tuple[Strategy | Ranking, ...] = (*RANKINGS, *STRATEGIES)
+"""What can choose the code in a prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +73,19 @@ def parse_mode(name: str) -> Mode:
             mode = Mode(mode.prompt, mode.weights, "warm" if part == "warm" else mode.start,
                         "planted" if part == "planted" else mode.data)  # fmt: skip
         elif what == "tune" and which in STRATEGIES:
-            mode = Mode(mode.prompt, cast(Strategy, which), mode.start, mode.data)
-        elif what == "prompt" and which in (*STRATEGIES, *RANKINGS):
-            mode = Mode(cast(Strategy, which), mode.weights, mode.start, mode.data)
+            mode = Mode(mode.prompt, which, mode.start, mode.data)
+        elif what == "prompt" and which in SOURCES:
+            mode = Mode(which, mode.weights, mode.start, mode.data)
         else:
             raise InputError(
                 f"{name!r} is no mode: {part!r} is not known",
                 hint="a mode is in-file, or parts joined by +: warm, planted, "
-                f"tune:{'|'.join(STRATEGIES)}, prompt:{'|'.join((*RANKINGS, *STRATEGIES))}",
+                f"tune:{'|'.join(STRATEGIES)}, prompt:{'|'.join(SOURCES)}",
             )
     return mode
 
 
-_PROMPTS = [Mode(prompt=source) for source in (*RANKINGS, "nn", "sift")]
+_PROMPTS = [Mode(prompt=source) for source in SOURCES if source in (*RANKINGS, "nn", "sift")]
 _TUNED = [Mode(weights=s) for s in ("nn", "sift", "random", "uncertainty") if s in STRATEGIES]
 _FULL = Mode("sift", "sift")
 

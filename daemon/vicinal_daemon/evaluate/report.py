@@ -38,6 +38,12 @@ PAIRS = (
 )
 """Differences worth a look, where both modes were measured."""
 
+SPLITS: tuple[tuple[str, Callable[[Record], str]], ...] = (
+    ("repository", lambda record: record.repo),
+    ("kind", lambda record: record.kind),
+    ("language", lambda record: record.language),
+)
+
 Of = Callable[[Record], float]
 
 
@@ -112,11 +118,7 @@ def markdown(headers: Sequence[Header], records: Sequence[Record]) -> str:
     """What was measured, a table of modes, one of differences, then by repository, kind and language."""
     told = summary(records)
     parts = [_about(headers, told), _table(told), _pair_table(told)]
-    for title, of in (
-        ("repository", lambda r: r.repo),
-        ("kind", lambda r: r.kind),
-        ("language", lambda r: r.language),
-    ):
+    for title, of in SPLITS:
         names = sorted({of(record) for record in records})
         if len(names) > 1:
             parts.append(_split_table(title, {name: [r for r in records if of(r) == name] for name in names}))
