@@ -39,7 +39,7 @@ def evaluate(
     where: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[REPO]",
+            metavar="REPO",
             help="The repository; default: the one you stand in. With --report-only: files of records.",
         ),
     ] = None,
