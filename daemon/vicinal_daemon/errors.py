@@ -3,6 +3,10 @@
 VicinalError
 ├── InputError (exit 2)
 │   ├── ConfigError                an unknown key or a bad value in a settings file, the environment or a flag
+│   ├── RecordsUnusable            a file of `vicinal eval` cannot be read, written or combined
+│   ├── RecordsMismatch            it was measured with other settings, files or another model
+│   ├── HistoryUnusable            git cannot tell a repository's history
+│   ├── ExtraMissing               what was asked for needs an extra that is not installed
 │   └── TooLarge                   a request with more bytes than any document has
 ├── ModelError (exit 4)
 │   ├── ModelMissing               the model is not on this machine; the hint names the command that fetches it
@@ -34,6 +38,22 @@ from vicinal_indexer.errors import InputError, VicinalError
 
 class ConfigError(InputError):
     """A settings file, environment variable or flag has an unknown key or a bad value."""
+
+
+class RecordsUnusable(InputError):
+    """A file of `vicinal eval` cannot be read, written or combined with others."""
+
+
+class RecordsMismatch(InputError):
+    """A file of `vicinal eval` was measured with other settings, files or another model."""
+
+
+class HistoryUnusable(InputError):
+    """Git cannot tell a repository's history."""
+
+
+class ExtraMissing(InputError):
+    """What was asked for needs an extra of the package that is not installed."""
 
 
 class TooLarge(InputError):

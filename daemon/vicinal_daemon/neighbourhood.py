@@ -13,7 +13,7 @@ from vicinal_daemon.select import Selection, counted, lexical_kernel, select, te
 from vicinal_daemon.select.strategies import Strategy
 from vicinal_daemon.target import Target
 from vicinal_indexer.terms import subwords
-from vicinal_indexer.types import Chunk, Region
+from vicinal_indexer.types import Candidate, Chunk, Region
 
 if TYPE_CHECKING:  # the database takes seconds to import, and the daemon serves before it is there
     from vicinal_indexer.index import RepositoryIndex
@@ -29,11 +29,13 @@ class Choice:
     Attributes:
         chunks: `selection.picks` index into them.
         candidates: how many there were to choose from.
+        similarity: the largest kernel value between a candidate and the prompt, 0 if there is none.
     """
 
     chunks: tuple[Chunk, ...]
     selection: Selection
     candidates: int
+    similarity: float = 0.0
 
     def picked(self) -> list[Chunk]:
         """The picks in order, repeats included."""
@@ -55,11 +57,21 @@ def find_candidates(
 
     Leaving out the visible context too keeps it held out: the guard judges an adapter by it.
     """
+    return [found.chunk for found in search_around(index, offsets, target, settings, exclude)]
+
+
+def search_around(
+    index: "RepositoryIndex",
+    offsets: Offsets,
+    target: Target,
+    settings: Settings,
+    exclude: Sequence[Region] = (),
+) -> list[Candidate]:
+    """As `find_candidates`, with the rank of each chunk in either search; best first."""
     visible = last_tokens(target.left, settings.prompt.context_tokens, offsets)
     first = target.left.count("\n") + 1 - visible.count("\n")
     region = Region(target.path, first, target.last_line)
-    found = index.search(query_text(target), limit=settings.index.candidates, exclude=[region, *exclude])
-    return [candidate.chunk for candidate in found]
+    return index.search(query_text(target), limit=settings.index.candidates, exclude=[region, *exclude])
 
 
 def query_text(target: Target) -> str:
@@ -86,4 +98,5 @@ def choose(chunks: Sequence[Chunk], target: Target, settings: Settings, strategy
     places = {pick: place for place, pick in enumerate(distinct)}
     # What was not chosen is let go of: a daemon remembers many choices.
     kept = replace(selection, picks=tuple(places[pick] for pick in selection.picks))
-    return Choice(tuple(chunks[pick] for pick in distinct), kept, len(chunks))
+    similarity = float(kernel.to_prompts.max(initial=0.0))
+    return Choice(tuple(chunks[pick] for pick in distinct), kept, len(chunks), similarity)

@@ -5,12 +5,15 @@ from pathlib import Path
 import pytest
 
 from vicinal_daemon import config
-from vicinal_daemon.evaluate.measure import measure_place
-from vicinal_daemon.evaluate.places import Place
+from vicinal_daemon.evaluate.measure import Lab, measure_task
+from vicinal_daemon.evaluate.modes import GROUPS
+from vicinal_daemon.evaluate.reading import Reader
+from vicinal_daemon.evaluate.tasks import cut
 from vicinal_daemon.generate.llama_engine import LlamaEngine
 from vicinal_daemon.generate.prompt import Prompt
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.models import ModelFiles, resolve
+from vicinal_daemon.tune.wardrobe import Wardrobe
 from vicinal_indexer.index import RepositoryIndex
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
@@ -27,11 +30,13 @@ def test_studying_the_repository_makes_its_idiom_cheaper_to_spell(shop: Path, ho
     engine = TransformersEngine(files.transformers_dir, "cpu")
     with RepositoryIndex.open(shop, homes) as index:
         index.sync()
-        measured = measure_place(engine, index, text, Place("shop/payment.py", 10, 3), settings)
-    bits = {m.mode: m.bits for m in measured}
-    assert bits["SIFT-tuned"] < bits["in-file"]
-    assert bits["SIFT chunks in the prompt"] < bits["in-file"]
-    assert bits["SIFT-tuned, SIFT chunks in the prompt"] < bits["in-file"]
+        with Wardrobe(engine.model) as wardrobe:
+            lab = Lab("shop", engine, wardrobe, Reader(engine, settings), index, settings)
+            records = list(measure_task(lab, cut("line", "shop/payment.py", text, 10, 3), GROUPS["quick"]))
+    bits = {record.mode: record.bits for record in records}
+    assert bits["tune:sift"] < bits["in-file"]
+    assert bits["prompt:sift"] < bits["in-file"]
+    assert bits["tune:sift+prompt:sift"] < bits["in-file"]
 
 
 @pytest.mark.llama

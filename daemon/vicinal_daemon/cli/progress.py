@@ -15,6 +15,7 @@ from rich.progress import (
     TaskID,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 
 from vicinal_daemon.stages import OnStage
@@ -33,6 +34,9 @@ _NAMES = {
     "places": "places",
     "map": "asking the repository about itself",
     "bits": "letting the model read",
+    "tasks": "choosing tasks",
+    "settings": "trying settings",
+    "warm": "training the repository's own adapter",
     "download": "downloading",
     "verify": "verifying",
     "unpack": "unpacking",
@@ -50,6 +54,7 @@ def stages() -> Iterator[OnStage]:
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
         console=console,
         transient=True,
     ) as progress:

@@ -1,186 +1,297 @@
-"""What each mode gives at one place: bits per byte of the hidden truth.
+"""One task in many modes, side by side: same candidates, same seed, each prompt read once under each adapter.
 
-Owns the list of modes and how they are measured side by side: same place, same candidates, same seed. The
-choosing, tuning and prompting are the product's own (`complete`), not a copy.
+Owns what is shared between modes and what a mode costs. The searching, choosing, tuning, prompting and guarding are
+the product's own, not a copy.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
-from vicinal_daemon.complete import adapt, prompt_for
+from vicinal_daemon.assemble import confidence_of
+from vicinal_daemon.complete import prompt_for, tuning_settings
 from vicinal_daemon.config import Settings
-from vicinal_daemon.evaluate.places import Hidden, Place, hide
-from vicinal_daemon.generate.post import bits_per_byte
-from vicinal_daemon.generate.prompt import Prompt
+from vicinal_daemon.evaluate.metrics import edit_similarity, is_exact
+from vicinal_daemon.evaluate.modes import Data, Mode, Ranking, Start
+from vicinal_daemon.evaluate.planted import planted
+from vicinal_daemon.evaluate.reading import Reader, Reading, Written
+from vicinal_daemon.evaluate.record import Evidence, Record
+from vicinal_daemon.evaluate.tasks import Task
+from vicinal_daemon.generate.prompt import Prompt, headed, last_tokens
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
-from vicinal_daemon.neighbourhood import choose, find_candidates
+from vicinal_daemon.neighbourhood import Choice, choose, search_around
 from vicinal_daemon.select.strategies import Strategy
-from vicinal_daemon.target import Target
-from vicinal_daemon.tune.lora import Adapter, attached
-from vicinal_daemon.tune.tuner import GUARD_SCALES, best_scale
+from vicinal_daemon.tune.guard import GUARD_SCALES, best_scale
+from vicinal_daemon.tune.lora import Adapter
+from vicinal_daemon.tune.run import TuningRun
+from vicinal_daemon.tune.wardrobe import Wardrobe
 from vicinal_indexer.index import RepositoryIndex
+from vicinal_indexer.types import Chunk, Region
+
+CURVE_STEPS = (1, 2, 4)
+"""With a curve, the truth is also read after so many steps; 0 and the last are read anyway."""
+
+OnStep = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Mode:
-    """What is done before the truth is scored; None is nothing.
+class Extent:
+    """How much is measured of a tuned mode.
 
     Attributes:
-        prompt: strategy whose first picks stand in the prompt.
-        weights: strategy whose picks are tuned on.
-        start: what is worn, and what tuning starts from: the base or the repository's warm adapter.
+        scales: at which an adapter is judged, beside 0 and 1; none saves a reading for each prompt.
+        curve: steps after which the truth is read with the unfinished adapter.
     """
 
-    name: str
-    prompt: Strategy | None
-    weights: Strategy | None
-    start: Literal["base", "warm"] = "base"
+    scales: tuple[float, ...] = tuple(scale for scale in GUARD_SCALES if scale < 1)
+    curve: tuple[int, ...] = ()
 
 
-MODES = (
-    Mode("in-file", None, None),
-    Mode("nearest chunks in the prompt", "nn", None),
-    Mode("SIFT chunks in the prompt", "sift", None),
-    Mode("nn-tuned", None, "nn"),
-    Mode("SIFT-tuned", None, "sift"),
-    Mode("SIFT-tuned, SIFT chunks in the prompt", "sift", "sift"),
-)
-
-
-_SHOWN = "SIFT chunks in the prompt"
-WARM_MODES = (
-    Mode("in-file", None, None),
-    Mode("warm", None, None, "warm"),
-    Mode("base + SIFT", None, "sift"),
-    Mode("warm + SIFT", None, "sift", "warm"),
-    Mode(_SHOWN, "sift", None),
-    Mode(f"warm, {_SHOWN}", "sift", None, "warm"),
-    Mode(f"base + SIFT, {_SHOWN}", "sift", "sift"),
-    Mode(f"warm + SIFT, {_SHOWN}", "sift", "sift", "warm"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """One mode at one place.
+@dataclass(frozen=True, slots=True, eq=False)
+class Lab:
+    """Everything that a task is measured with.
 
     Attributes:
-        bits: per byte of the truth, with the guard's choice of scale.
-        unguarded: the same with all of the adapter; equal to `bits` where nothing was tuned.
-        steps: gradient steps taken.
-        scale: what the guard left of the adapter, 0 where nothing was tuned.
-        seconds: everything this mode would have to do: tuning, guard, and one reading of prompt and truth.
-    """
-
-    path: str
-    line: int
-    mode: str
-    bits: float
-    unguarded: float
-    steps: int
-    scale: float
-    seconds: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
-
-
-def target_of(place: Place, hidden: Hidden) -> Target:
-    """The place as the pipeline sees it."""
-    return Target(place.path, hidden.left, hidden.truth, hidden.right, place.first_line, 1, place.lines)
-
-
-def at_line_start(target: Target) -> Target:
-    """The same place with the cursor behind the newline: where an editor's user stands, and text is written."""
-    return replace(target, left=target.left + "\n", hidden=target.hidden.removeprefix("\n"))
-
-
-def measure_place(
-    engine: TransformersEngine,
-    index: RepositoryIndex,
-    text: str,
-    place: Place,
-    settings: Settings,
-    modes: Sequence[Mode] = MODES,
-    on_step: Callable[[int, int, float], None] = lambda done, total, loss: None,
-    warm: Adapter | None = None,
-) -> list[Measurement]:
-    """Measure all modes at one place. Each strategy is tuned once from each start and read with each of its prompts.
-
-    Args:
+        repo: the repository's name in the records.
+        wardrobe: of the engine's model.
         warm: the repository's own adapter; None where its guard dropped it, and the base stands for it.
     """
-    target = target_of(place, hide(text, place))
-    chunks = find_candidates(index, engine.codec.offsets, target, settings)
-    strategies: set[Strategy] = {s for mode in modes for s in (mode.prompt, mode.weights) if s}
-    choices = {s: choose(chunks, target, settings, s) for s in sorted(strategies)}
 
-    def prompt_of(mode: Mode) -> Prompt:
-        snippets = choices[mode.prompt].snippets(settings.prompt.picks) if mode.prompt else []
-        return prompt_for(target, snippets, engine, settings)
-
-    prompts = {mode.name: prompt_of(mode) for mode in modes}
-    # Modes that share a prompt share the base model's reading of it.
-    base = {p.text: read_truth(engine, p, target.hidden) for p in {p.text: p for p in prompts.values()}.values()}
-    measured: dict[str, Measurement] = {}
-    for mode in modes:
-        reading = base[prompts[mode.name].text]
-        measured[mode.name] = _measurement(place, mode, reading.bits, reading.bits, 0, 0.0, reading.seconds)
-    # The guard is read off together with the truth, so it is not run a second time here.
-    unguarded = settings.model_copy(update={"tune": settings.tune.model_copy(update={"guard": False})})
-    scales: tuple[float, ...]
-    for start, strategy in sorted({(mode.start, mode.weights) for mode in modes}, key=str):
-        same = [mode for mode in modes if (mode.start, mode.weights) == (start, strategy)]
-        begin = warm if start == "warm" else None
-        if strategy is None:
-            # What was not tuned for the place is worn as the held-out code has judged it: one reading, no guard.
-            adapter, steps, seconds, scales = begin, 0, 0.0, (begin.scale,) if begin is not None else ()
-        else:
-            prompt = prompts[same[0].name]
-            tuned = adapt(engine, choices[strategy], prompt, unguarded, on_step=on_step, start=begin)
-            adapter, steps, seconds, scales = tuned.adapter, len(tuned.losses), tuned.seconds[0], GUARD_SCALES
-        if adapter is None:
-            continue  # the answer is the base's: nothing in the repository is related, or there is no warm adapter
-        with attached(engine.model, settings.tune.rank, settings.seed) as lora:
-            lora.load(adapter)
-            for mode in same:
-                readings = {0.0: base[prompts[mode.name].text]} if strategy else {}
-                for scale in scales:
-                    lora.scale(scale)
-                    readings[scale] = read_truth(engine, prompts[mode.name], target.hidden)
-                kept = best_scale({s: r.context_loss for s, r in readings.items()})
-                spent = seconds + sum(r.seconds for r in readings.values())
-                bits, full = readings[kept].bits, readings[max(scales)].bits
-                measured[mode.name] = _measurement(place, mode, bits, full, steps, kept, spent)
-    return [measured[mode.name] for mode in modes]
+    repo: str
+    engine: TransformersEngine
+    wardrobe: Wardrobe
+    reader: Reader
+    index: RepositoryIndex
+    settings: Settings
+    warm: Adapter | None = None
+    extent: Extent = Extent()
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What one forward pass says: bits per byte of the truth, nats per token of the context, seconds."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Worn:
+    """An adapter for a task and what it took; `judged` if the guard has still to say how much of it is kept."""
 
-    bits: float
-    context_loss: float
+    adapter: Adapter
+    steps: int
     seconds: float
+    judged: bool
+    curve: dict[int, Adapter] = field(default_factory=dict)
 
 
-def read_truth(engine: TransformersEngine, prompt: Prompt, truth: str) -> Reading:
-    """One forward pass over prompt and truth, tokenised together."""
-    started = time.perf_counter()
-    start, end = prompt.context
-    scores = engine.score(prompt.text + truth, start)
-    context = scores.between(start, end)
-    return Reading(
-        bits_per_byte(scores.between(end, end + len(truth)), truth),
-        -sum(context) / max(1, len(context)),
-        time.perf_counter() - started,
-    )
+def measure_task(
+    lab: Lab, task: Task, modes: Sequence[Mode], on_step: OnStep = lambda done, total: None
+) -> Iterator[Record]:
+    """Each mode's record, as soon as it is measured; not in the order of `modes`."""
+    desk = _Desk(lab, task)
+    groups: dict[tuple[bool, Start, Strategy | None, Data], list[Mode]] = {}
+    for mode in modes:
+        data: Data = mode.data if mode.weights else "plain"
+        groups.setdefault((mode.adapts, mode.start, mode.weights, data), []).append(mode)
+    try:
+        # The base first: what adapted modes say is compared with it.
+        for (adapts, _, _, _), same in sorted(groups.items(), key=lambda item: item[0][0]):
+            worn = desk.adapter_for(same[0], on_step) if adapts else None
+            for mode in same:
+                yield desk.adapted(mode, worn) if worn is not None else desk.base(mode)
+    finally:
+        lab.reader.forget()
 
 
-def _measurement(
-    place: Place, mode: Mode, bits: float, unguarded: float, steps: int, scale: float, seconds: float
-) -> Measurement:
-    return Measurement(place.path, place.first_line, mode.name, bits, unguarded, steps, scale, seconds)
+class _Desk:
+    """What is known of one task so far."""
+
+    def __init__(self, lab: Lab, task: Task) -> None:
+        self._lab, self._task, self._target = lab, task, task.target
+        started = time.perf_counter()
+        offsets = lab.engine.codec.offsets
+        # What is indexed may be the tree before a commit, where the visible lines have other numbers.
+        visible = last_tokens(task.left, lab.settings.prompt.context_tokens, offsets).count("\n")
+        seen = Region(task.path, task.indexed_line - visible, task.indexed_line)
+        self._found = search_around(lab.index, offsets, self._target, lab.settings, [seen] if task.commit else [])
+        self._search_seconds = time.perf_counter() - started
+        self._choices: dict[tuple[Strategy, Data], tuple[Choice, float]] = {}
+        self._readings: dict[str, Reading] = {}
+        self._texts: dict[str, Written] = {}
+        self._adapters = 0
+
+    # What is chosen, and shown
+
+    def _choice(self, strategy: Strategy, data: Data = "plain") -> tuple[Choice, float]:
+        """The choice, and the seconds that it took behind the search."""
+        if (strategy, data) not in self._choices:
+            chunks = [found.chunk for found in self._found]
+            if data == "planted":
+                nearest = choose(chunks, self._target, self._lab.settings, "nn").picked()
+                chunks = planted(chunks, nearest)
+            started = time.perf_counter()
+            choice = choose(chunks, self._target, self._lab.settings, strategy)
+            self._choices[strategy, data] = choice, time.perf_counter() - started
+        return self._choices[strategy, data]
+
+    def _snippets(self, source: Strategy | Ranking | None, data: Data) -> tuple[list[Chunk], float]:
+        picks = self._lab.settings.prompt.picks
+        if source is None:
+            return [], 0.0
+        if source == "hybrid":
+            return [found.chunk for found in self._found[:picks]], self._search_seconds
+        if source == "bm25":
+            ranked = [found for found in self._found if found.lexical_rank is not None]
+            ranked.sort(key=lambda found: found.lexical_rank or 0)
+            return [found.chunk for found in ranked[:picks]], self._search_seconds
+        choice, seconds = self._choice(source, data)
+        return choice.snippets(picks), self._search_seconds + seconds
+
+    def _prompt(self, mode: Mode) -> tuple[Prompt, float]:
+        snippets, seconds = self._snippets(mode.prompt, mode.data)
+        return prompt_for(self._target, snippets, self._lab.engine, self._lab.settings), seconds
+
+    # The base
+
+    def _base_reading(self, prompt: Prompt) -> Reading:
+        if prompt.text not in self._readings:
+            self._readings[prompt.text] = self._lab.reader.read("base", prompt, self._task.truth)
+        return self._readings[prompt.text]
+
+    def _base_text(self, prompt: Prompt) -> Written:
+        self._base_reading(prompt)  # the prompt is read once
+        if prompt.text not in self._texts:
+            self._texts[prompt.text] = self._lab.reader.write("base", prompt, self._target)
+        return self._texts[prompt.text]
+
+    def base(self, mode: Mode) -> Record:
+        """A mode that adapts nothing, or for which there is nothing to wear."""
+        prompt, seconds = self._prompt(mode)
+        reading, written = self._base_reading(prompt), self._base_text(prompt)
+        seconds += reading.seconds + written.seconds
+        return self._record(mode, written, reading.bits, reading.bits, 0, 0.0, seconds, None, same=True)
+
+    # Adapters
+
+    def adapter_for(self, mode: Mode, on_step: OnStep) -> _Worn | None:
+        """What the mode wears; None where there is nothing to learn, or nothing that could be learned."""
+        lab = self._lab
+        begin = lab.warm if mode.start == "warm" else None
+        if mode.weights is None:
+            # It is worn as the held-out code has judged it.
+            return _Worn(begin, 0, 0.0, judged=False) if begin is not None else None
+        choice, seconds = self._choice(mode.weights, mode.data)
+        examples = [headed(c.path, c.language, c.text) for c in choice.picked()[: lab.settings.tune.steps]]
+        started = time.perf_counter()
+        run = TuningRun(lab.engine, lab.wardrobe, examples, tuning_settings(lab.settings), start=begin)
+        if not run.steps:
+            return None
+        curve: dict[int, Adapter] = {}
+        aside = 0.0
+        try:
+            while run.done < run.steps:
+                run.step()
+                on_step(run.done, run.steps)
+                if run.done in lab.extent.curve and run.done < run.steps:
+                    paused = time.perf_counter()
+                    curve[run.done] = run.adapter()
+                    aside += time.perf_counter() - paused
+            adapter = run.adapter()
+        finally:
+            lab.wardrobe.dismiss(run)
+        if not adapter.is_finite:
+            return None
+        spent = self._search_seconds + seconds + time.perf_counter() - started - aside
+        return _Worn(adapter, run.steps, spent, judged=lab.settings.tune.guard, curve=curve)
+
+    def adapted(self, mode: Mode, worn: _Worn) -> Record:
+        """A mode that wears `worn`, as much of it as the guard allows with this mode's prompt."""
+        lab, own = self._lab, worn.adapter.scale
+        prompt, seconds = self._prompt(mode)
+        if worn.steps:
+            seconds = worn.seconds + (seconds if mode.weights != mode.prompt else 0.0)
+        readings: dict[float, Reading] = {}
+        if worn.judged:
+            readings[0.0] = self._base_reading(prompt)
+        self._adapters += 1
+        for scale in (own, *(s * own for s in lab.extent.scales if worn.judged)):
+            with lab.wardrobe.wearing(replace(worn.adapter, scale=scale)):
+                readings[scale] = lab.reader.read(self._under(scale), prompt, self._task.truth)
+        kept = best_scale({scale: reading.context_loss for scale, reading in readings.items()})
+        seconds += sum(reading.seconds for reading in readings.values())
+        base = self._base_text(prompt)
+        if kept == 0:
+            written, change = base, 0.0
+        else:
+            with lab.wardrobe.wearing(replace(worn.adapter, scale=kept)):
+                written = lab.reader.write(self._under(kept), prompt, self._target)
+                change = lab.reader.log_probability(self._under(kept), prompt, written.shown)
+            change -= lab.reader.log_probability("base", prompt, written.shown)
+        seconds += written.seconds
+        bits, full = readings[kept].bits, readings[own].bits
+        record = self._record(
+            mode, written, bits, full, worn.steps, kept, seconds, change, same=written.shown == base.shown
+        )
+        return replace(record, curve=self._curve(prompt, worn, full)) if lab.extent.curve and worn.steps else record
+
+    def _curve(self, prompt: Prompt, worn: _Worn, last: float) -> dict[int, float]:
+        bits = {0: self._base_reading(prompt).bits, worn.steps: last}
+        for steps, adapter in worn.curve.items():
+            with self._lab.wardrobe.wearing(adapter):
+                bits[steps] = self._lab.reader.read(f"{self._under(1.0)} after {steps}", prompt, self._task.truth).bits
+        return dict(sorted(bits.items()))
+
+    def _under(self, scale: float) -> str:
+        return f"adapter {self._adapters} at {scale:g}"
+
+    # The record
+
+    def _record(
+        self,
+        mode: Mode,
+        written: Written,
+        bits: float,
+        unguarded: float,
+        steps: int,
+        scale: float,
+        seconds: float,
+        change: float | None,
+        *,
+        same: bool,
+    ) -> Record:
+        task = self._task
+        choice, _ = self._choice(_chooser(mode), mode.data)
+        evidence = Evidence(
+            log_probabilities=tuple(round(value, 5) for value in written.log_probabilities),
+            # Engines that do not tell it leave it out.
+            first_entropy=getattr(written.generated, "first_entropy", None),
+            sigma_0=choice.selection.sigma_0,
+            sigma_n=choice.selection.sigma_n,
+            sigma_inf=choice.selection.sigma_inf,
+            similarity=choice.similarity,
+            change=change,
+            base_text_same=same,
+        )
+        return Record(
+            repo=self._lab.repo,
+            task=task.id,
+            kind=task.kind,
+            path=task.path,
+            line=task.line,
+            language=task.language,
+            mode=mode.name,
+            truth=task.truth,
+            text=written.shown,
+            exact=is_exact(written.shown, task.truth),
+            similarity=edit_similarity(written.shown, task.truth),
+            bits=bits,
+            bytes=len(task.truth.encode()) + 1,
+            unguarded_bits=unguarded,
+            steps=steps,
+            scale=scale,
+            seconds=seconds,
+            confidence=confidence_of(choice.selection, written.log_probabilities).value,
+            evidence=evidence,
+            curve={},
+        )
+
+
+def _chooser(mode: Mode) -> Strategy:
+    """Whose sigmas are a mode's: those of its own selection, else of what SIFT would select."""
+    if mode.weights is not None:
+        return mode.weights
+    return "sift" if mode.prompt is None or mode.prompt == "bm25" or mode.prompt == "hybrid" else mode.prompt

@@ -1,15 +1,15 @@
 """A trial for the eye: one hidden line, completed before and after, and its bits per byte.
 
-Owns what `vicinal demo` measures at one place. Choosing places and scoring are `places` and `measure`.
+Owns what `vicinal demo` measures at one place. Choosing places and scoring are `tasks` and `reading`.
 """
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from vicinal_daemon.complete import adapt, prompt_for, write
+from vicinal_daemon.complete import adapt, prompt_for
 from vicinal_daemon.config import Settings
-from vicinal_daemon.evaluate.measure import at_line_start, read_truth, target_of
-from vicinal_daemon.evaluate.places import Place, hide, sample_places
+from vicinal_daemon.evaluate.reading import Reader
+from vicinal_daemon.evaluate.tasks import Corpus, Task, sample_lines
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.neighbourhood import choose, find_candidates
 from vicinal_daemon.stages import OnStage
@@ -46,42 +46,39 @@ class Trial:
         return asdict(self)
 
 
-def trial_places(index: RepositoryIndex, count: int, seed: int) -> list[tuple[Place, str]]:
-    """Places of one line each, with their file's text; chosen by seed."""
-    files = dict(index.texts())
-    return [(place, files[place.path]) for place in sample_places(files, count, seed, lines=1)]
+def trial_tasks(index: RepositoryIndex, count: int, seed: int) -> list[Task]:
+    """Places of one line each, chosen by seed."""
+    return sample_lines(Corpus(dict(index.texts())), count, seed)
 
 
 def run_trial(
     engine: TransformersEngine,
     index: RepositoryIndex,
-    text: str,
-    place: Place,
+    task: Task,
     settings: Settings,
     on_stage: OnStage,
 ) -> Trial:
     """Complete and score one place with the base model and with the whole method."""
-    target = target_of(place, hide(text, place))
+    target, reader = task.target, Reader(engine, settings)
     choice = choose(
         find_candidates(index, engine.codec.offsets, target, settings), target, settings, settings.select.strategy
     )
     snippets = choice.snippets(settings.prompt.picks)
     bare, full = prompt_for(target, [], engine, settings), prompt_for(target, snippets, engine, settings)
-    cursor = at_line_start(target)
     on_stage("base", 0, 0)
-    base, _ = write(engine, prompt_for(cursor, [], engine, settings), cursor, settings)
-    base_bits = read_truth(engine, bare, target.hidden).bits
+    base_bits = reader.read("base", bare, task.truth).bits
+    base = reader.write("base", bare, target).shown
     steps = min(settings.tune.steps, len(choice.selection.picks))
     tuned = adapt(engine, choice, full, settings, on_step=lambda done, total, loss: on_stage("tune", done, steps))
     on_stage("generate", 0, 0)
     with applied(engine.model, tuned.adapter):
-        answer, _ = write(engine, prompt_for(cursor, snippets, engine, settings), cursor, settings)
-        tuned_bits = read_truth(engine, full, target.hidden).bits
+        tuned_bits = reader.read("tuned", full, task.truth).bits
+        answer = reader.write("tuned", full, target).shown
     return Trial(
-        path=place.path,
-        line=place.first_line,
-        before="\n".join(target.left.split("\n")[-SHOWN_LINES:]),
-        truth=target.hidden.strip("\n"),
+        path=task.path,
+        line=task.line,
+        before="\n".join(task.left.removesuffix("\n").split("\n")[-SHOWN_LINES:]),
+        truth=task.truth,
         base=base.strip("\n"),
         tuned=answer.strip("\n"),
         base_bits=base_bits,

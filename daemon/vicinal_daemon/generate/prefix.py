@@ -22,9 +22,10 @@ class _Read:
 
 
 class Prefixes:
-    """The last `KEPT` prompts that were read."""
+    """The last `most` prompts that were read."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = KEPT) -> None:
+        self._most = most
         self._kept: list[_Read] = []  # the most recent first
 
     def find(self, under: str, tokens: Sequence[int]) -> tuple[Any, int]:
@@ -45,7 +46,7 @@ class Prefixes:
             return  # sliding windows and recurrent states cannot be cut back
         read = _Read(under, tuple(tokens), cache)
         others = [r for r in self._kept if not (r.under == under and common(r.tokens, tokens) * 2 >= len(r.tokens))]
-        self._kept = [read, *others][:KEPT]
+        self._kept = [read, *others][: self._most]
 
     def forget(self, under: str | None = None) -> None:
         """Forget what was read under one name; None: everything."""

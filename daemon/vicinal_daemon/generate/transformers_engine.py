@@ -89,9 +89,13 @@ class TransformersEngine:
         self.model.to(self.device).eval().requires_grad_(False)
         self.prefixes = Prefixes()
 
-    @torch.inference_mode()
     def score(self, text: str, start: int) -> Scores:
-        """Score each token of `text` that ends behind character `start`, in one forward pass.
+        """Score each token of `text` that ends behind character `start`, in one forward pass."""
+        return self.score_under(None, text, start)
+
+    @torch.inference_mode()
+    def score_under(self, under: str | None, text: str, start: int) -> Scores:
+        """As `score`; what was read of an earlier text under the same name (`generate_under`) is not read again.
 
         Logits are computed for the scored positions only: the output head is a fifth of a small model.
         """
@@ -99,9 +103,17 @@ class TransformersEngine:
         first = max(1, next((i for i, (_, end) in enumerate(spans) if end > start), len(ids)))
         if first >= len(ids):
             return Scores((), ())
+        cache, known = self.prefixes.find(under, ids[:first]) if under is not None else (None, 0)
         tokens = torch.tensor([ids], device=self.device)
-        logits = self.model(tokens, logits_to_keep=len(ids) - first + 1, use_cache=False).logits[0, :-1]
-        chosen = torch.log_softmax(logits.float(), -1).gather(1, tokens[0, first:, None])[:, 0]
+        output = self.model(
+            tokens[:, known:],
+            past_key_values=cache,
+            logits_to_keep=len(ids) - first + 1,
+            use_cache=under is not None,
+        )
+        if under is not None:
+            self.prefixes.keep(under, ids, output.past_key_values)
+        chosen = torch.log_softmax(output.logits[0, :-1].float(), -1).gather(1, tokens[0, first:, None])[:, 0]
         return Scores(tuple(spans[first:]), tuple(chosen.tolist()))
 
     def generate(
