@@ -15,7 +15,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +74,7 @@ class Gate:
         said: NDArray[np.int64],
         memory: Vector,
         weights: Vector,
-        which: NDArray[np.intp],
+        which: NDArray[np.signedinteger[Any]],
         lengths: Vector,
     ) -> float:
         """lambda, in (0, 1)."""
