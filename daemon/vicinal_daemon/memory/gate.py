@@ -15,7 +15,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +61,7 @@ class Gate:
         weights = np.exp(scores - scores.max())
         weights /= weights.sum()
         said, which = np.unique(tokens, return_inverse=True)
-        memory = np.bincount(which, weights, minlength=len(said))
+        memory = np.bincount(which, weights, minlength=len(said)).astype(np.float64)
         share = self._share(log_probabilities, model, said, memory, weights, which, features[:, 0])
         mixture = model * (1 - share)
         mixture[said] += share * memory
@@ -74,7 +74,7 @@ class Gate:
         said: NDArray[np.int64],
         memory: Vector,
         weights: Vector,
-        which: NDArray[np.signedinteger[Any]],
+        which: NDArray[np.intp],
         lengths: Vector,
     ) -> float:
         """lambda, in (0, 1)."""
