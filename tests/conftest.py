@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx2
+import hypothesis
 import psutil
 import pytest
 
@@ -18,6 +19,10 @@ from vicinal_daemon.client import Client, Connection
 from vicinal_daemon.client.transport import open_http
 from vicinal_daemon.models.tiny import write_tiny_gguf, write_tiny_model
 from vicinal_daemon.place import Place, daemon_command
+
+# How long an example takes says something about the machine, not about the code.
+hypothesis.settings.register_profile("vicinal", deadline=None)
+hypothesis.settings.load_profile("vicinal")
 
 
 @pytest.fixture(scope="session")

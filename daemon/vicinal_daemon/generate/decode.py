@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vicinal_daemon.generate.codec import Codec
-from vicinal_daemon.generate.engine import Cancelled, Generated, StopRule
+from vicinal_daemon.generate.engine import Cancelled, Generated, Mix, StopRule
 from vicinal_daemon.generate.healing import take_back
 from vicinal_daemon.generate.prompt import Prompt
 
@@ -28,6 +28,7 @@ def greedy(
     max_tokens: int,
     cancelled: Cancelled,
     rank: int = 0,
+    mix: Mix | None = None,
 ) -> Generated:
     """Continue `prompt` until `stop(text)`, an end token, `max_tokens` or `cancelled()`.
 
@@ -41,6 +42,7 @@ def greedy(
     written = bytearray()
     pieces: list[tuple[int, float]] = []  # bytes of the answer so far, log p: of each token that counts
     unread = ids[:keep]
+    said = list(unread)
     started, read_seconds, tokens, finished = time.perf_counter(), 0.0, 0, False
     for _ in range(max_tokens + healed):  # healing costs at most one token per byte
         if cancelled() or (logits := next_logits(unread)) is None:
@@ -48,6 +50,8 @@ def greedy(
         read_seconds = read_seconds or time.perf_counter() - started
         if prefix:
             logits = _allowed(logits, codec, prefix)
+        if mix is not None:
+            logits = mix(said, log_softmax(logits))
         token = int(logits.argmax())
         if rank and (other := _other(logits, codec, prefix, token, rank)) is not None:
             token, rank = other, 0
@@ -65,6 +69,7 @@ def greedy(
             if finished or len(pieces) >= max_tokens:
                 break
         unread = [token]
+        said.append(token)
     text = bytes(written[healed:])
     ends = [len(text[:end].decode(errors="ignore")) for end, _ in pieces]
     starts = [0, *ends[:-1]] if ends else []
@@ -103,5 +108,11 @@ def _other(logits: Logits, codec: Codec, prefix: bytes, best: int, rank: int) ->
 
 
 def _log_probability(logits: Logits, token: int) -> float:
-    largest = float(logits.max())
-    return float(logits[token]) - largest - float(np.log(np.exp(logits - largest).sum()))
+    return float(log_softmax(logits)[token])
+
+
+def log_softmax(logits: Logits) -> Logits:
+    """(V,) natural logs of the probabilities."""
+    shifted = logits - logits.max()
+    result: Logits = shifted - np.log(np.exp(shifted).sum())
+    return result

@@ -3,15 +3,20 @@
 Owns the types; knows no framework.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vicinal_daemon.generate.codec import Codec
 from vicinal_daemon.generate.prompt import Prompt
 
 StopRule = Callable[[str], bool]
 Cancelled = Callable[[], bool]
+Mix = Callable[[Sequence[int], NDArray[np.float32]], NDArray[np.float32]]
+"""What the repository says of the next token, mixed in: (tokens so far, (V,) log p of the model) -> (V,) log p."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +58,17 @@ class Engine(Protocol):
     codec: Codec
 
     def generate(
-        self, prompt: Prompt, stop: StopRule, *, max_tokens: int, cancelled: Cancelled = lambda: False, rank: int = 0
+        self,
+        prompt: Prompt,
+        stop: StopRule,
+        *,
+        max_tokens: int,
+        cancelled: Cancelled = lambda: False,
+        rank: int = 0,
+        mix: Mix | None = None,
     ) -> Generated:
         """Continue the prompt greedily until `stop(text)`, an end token, `max_tokens`, or `cancelled()`.
 
-        Another `rank` than 0 writes something else: see `decode.greedy`.
+        Another `rank` than 0 writes something else: see `decode.greedy`. `mix` has its say at each token.
         """
         ...

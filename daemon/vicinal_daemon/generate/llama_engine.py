@@ -11,7 +11,7 @@ import numpy as np
 from vicinal_daemon.errors import ModelDamaged, ModelUnusable
 from vicinal_daemon.generate.codec import Codec
 from vicinal_daemon.generate.decode import Logits, greedy
-from vicinal_daemon.generate.engine import Cancelled, Generated, StopRule
+from vicinal_daemon.generate.engine import Cancelled, Generated, Mix, StopRule
 from vicinal_daemon.generate.prompt import Prompt
 
 CONTEXT_TOKENS = 4096
@@ -50,7 +50,14 @@ class LlamaEngine:
             ) from error
 
     def generate(
-        self, prompt: Prompt, stop: StopRule, *, max_tokens: int, cancelled: Cancelled = lambda: False, rank: int = 0
+        self,
+        prompt: Prompt,
+        stop: StopRule,
+        *,
+        max_tokens: int,
+        cancelled: Cancelled = lambda: False,
+        rank: int = 0,
+        mix: Mix | None = None,
     ) -> Generated:
         """See `Engine.generate`.
 
@@ -74,7 +81,9 @@ class LlamaEngine:
             logits: Logits = np.ctypeslib.as_array(pointer, shape=(size,)).copy()
             return logits
 
-        return greedy(self.codec, next_logits, prompt, stop, max_tokens=max_tokens, cancelled=cancelled, rank=rank)
+        return greedy(
+            self.codec, next_logits, prompt, stop, max_tokens=max_tokens, cancelled=cancelled, rank=rank, mix=mix
+        )
 
     def close(self) -> None:
         """Free llama.cpp's memory."""

@@ -16,7 +16,7 @@ from transformers.utils import logging as transformers_logging
 from vicinal_daemon.errors import ModelDamaged, ModelUnusable
 from vicinal_daemon.generate.codec import Codec
 from vicinal_daemon.generate.decode import Logits, greedy
-from vicinal_daemon.generate.engine import Cancelled, Generated, StopRule
+from vicinal_daemon.generate.engine import Cancelled, Generated, Mix, StopRule
 from vicinal_daemon.generate.prefix import Prefixes
 from vicinal_daemon.generate.prompt import Prompt
 
@@ -117,10 +117,17 @@ class TransformersEngine:
         return Scores(tuple(spans[first:]), tuple(chosen.tolist()))
 
     def generate(
-        self, prompt: Prompt, stop: StopRule, *, max_tokens: int, cancelled: Cancelled = lambda: False, rank: int = 0
+        self,
+        prompt: Prompt,
+        stop: StopRule,
+        *,
+        max_tokens: int,
+        cancelled: Cancelled = lambda: False,
+        rank: int = 0,
+        mix: Mix | None = None,
     ) -> Generated:
         """See `Engine.generate`."""
-        return self.generate_under(None, prompt, stop, max_tokens=max_tokens, cancelled=cancelled, rank=rank)
+        return self.generate_under(None, prompt, stop, max_tokens=max_tokens, cancelled=cancelled, rank=rank, mix=mix)
 
     def generate_under(
         self,
@@ -131,6 +138,7 @@ class TransformersEngine:
         max_tokens: int,
         cancelled: Cancelled = lambda: False,
         rank: int = 0,
+        mix: Mix | None = None,
     ) -> Generated:
         """As `generate`; what was read of an earlier prompt under the same name is not read again.
 
@@ -161,7 +169,9 @@ class TransformersEngine:
             logits: Logits = output.logits[0, -1].float().cpu().numpy()
             return logits
 
-        generated = greedy(self.codec, next_logits, prompt, stop, max_tokens=max_tokens, cancelled=cancelled, rank=rank)
+        generated = greedy(
+            self.codec, next_logits, prompt, stop, max_tokens=max_tokens, cancelled=cancelled, rank=rank, mix=mix
+        )
         if under is not None:
             self.prefixes.keep(under, known, cache)
         read_tokens = max(0, min(len(known), generated.prompt_tokens) - saved)

@@ -1,0 +1,95 @@
+"""Tokens of many passages, and where a context has occurred in them before.
+
+Owns the search for the longest matches. Pure; it does not know what the passages are.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Tokens = NDArray[np.int32]
+
+LONGEST = 24
+"""Tokens of a match, at most: a longer one tells no more."""
+
+BREAK = -1
+"""Stands between two passages; no context has it, so no match goes across."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matches:
+    """Where the end of a context has occurred before; H places.
+
+    Attributes:
+        tokens: (H,) what followed there.
+        lengths: (H,) how many tokens before it are those of the context, in [1, LONGEST].
+        passages: (H,) numbers of the passages.
+        offsets: (H,) of the tokens in their passages.
+    """
+
+    tokens: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    passages: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+class TokenStore:
+    """Passages of tokens, sorted by token; 12 bytes a token.
+
+    Args:
+        passages: name -> token ids, all >= 0.
+    """
+
+    def __init__(self, passages: Mapping[str, Sequence[int] | Tokens]) -> None:
+        self.names = tuple(passages)
+        pieces = [np.asarray(tokens, np.int32) for tokens in passages.values()]
+        self._starts = np.cumsum([0, *(len(piece) + 1 for piece in pieces)])
+        self._tokens: Tokens = np.concatenate(
+            [np.empty(0, np.int32), *(part for piece in pieces for part in (piece, np.array([BREAK], np.int32)))]
+        )
+        self._order = np.argsort(self._tokens, kind="stable").astype(np.int32)
+        self._sorted = self._tokens[self._order]
+        self._numbers = {name: number for number, name in enumerate(self.names)}
+
+    def __len__(self) -> int:
+        """How many tokens there are, with one break a passage."""
+        return len(self._tokens)
+
+    def matches(self, context: Sequence[int], most: int, without: str | None = None) -> Matches:
+        """The `most` longest matches of the end of `context`; of equally long ones those in earlier passages.
+
+        Args:
+            without: the name of a passage that is left out.
+        """
+        if not context:
+            return self._matches(np.empty(0, np.int64), np.empty(0, np.int64))
+        first, last = np.searchsorted(self._sorted, [context[-1], context[-1] + 1])
+        places = self._order[first:last].astype(np.int64)
+        places = places[self._tokens[places + 1] != BREAK]  # the last token of all is a break
+        number = self._numbers.get(without) if without is not None else None
+        if number is not None:
+            places = places[(places < self._starts[number]) | (places >= self._starts[number + 1])]
+        lengths = np.ones(len(places), np.int64)
+        alive = np.arange(len(places))
+        for back in range(1, min(LONGEST, len(context))):
+            alive = alive[places[alive] >= back]
+            alive = alive[self._tokens[places[alive] - back] == context[-1 - back]]
+            if not len(alive):
+                break
+            lengths[alive] = back + 1
+        longest = np.argsort(-lengths, kind="stable")[:most] if len(lengths) else np.empty(0, np.intp)
+        return self._matches(places[longest] + 1, lengths[longest])
+
+    def _matches(self, places: NDArray[np.int64], lengths: NDArray[np.int64]) -> Matches:
+        passages = np.searchsorted(self._starts, places, side="right") - 1
+        return Matches(
+            self._tokens[places].astype(np.int64),
+            lengths,
+            passages,
+            places - self._starts[passages] if len(places) else places,
+        )
