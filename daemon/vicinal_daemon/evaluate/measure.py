@@ -12,12 +12,14 @@ from vicinal_daemon.assemble import confidence_of
 from vicinal_daemon.complete import prompt_for, tuning_settings
 from vicinal_daemon.config import Settings
 from vicinal_daemon.evaluate.metrics import edit_similarity, is_exact
-from vicinal_daemon.evaluate.modes import Data, Mode, Ranking, Start
+from vicinal_daemon.evaluate.modes import Data, Mode, Ranking, Recalled, Start
 from vicinal_daemon.evaluate.planted import planted
 from vicinal_daemon.evaluate.reading import Reader, Reading, Written
 from vicinal_daemon.evaluate.record import Evidence, Record
 from vicinal_daemon.evaluate.tasks import Task
+from vicinal_daemon.generate.engine import Mix
 from vicinal_daemon.generate.prompt import Prompt, headed, last_tokens
+from vicinal_daemon.generate.remembered import Remembered
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.neighbourhood import Choice, choose, search_around
 from vicinal_daemon.select.strategies import Strategy
@@ -54,6 +56,7 @@ class Lab:
     Attributes:
         repo: the repository's name in the records.
         wardrobe: of the engine's model.
+        remembered: the repository's tokens; needed by modes with a memory.
         warm: the repository's own adapter; None where its guard dropped it, and the base stands for it.
     """
 
@@ -65,6 +68,7 @@ class Lab:
     settings: Settings
     warm: Adapter | None = None
     extent: Extent = Extent()
+    remembered: Remembered | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,8 +114,9 @@ class _Desk:
         self._found = search_around(lab.index, offsets, self._target, lab.settings, [seen] if task.commit else [])
         self._search_seconds = time.perf_counter() - started
         self._choices: dict[tuple[Strategy, Data], tuple[Choice, float]] = {}
-        self._readings: dict[str, Reading] = {}
-        self._texts: dict[str, Written] = {}
+        self._readings: dict[tuple[str, Recalled], Reading] = {}
+        self._texts: dict[tuple[str, Recalled], Written] = {}
+        self._memory: Mix | None = None
         self._adapters = 0
 
     # What is chosen, and shown
@@ -145,23 +150,32 @@ class _Desk:
         snippets, seconds = self._snippets(mode.prompt, mode.data)
         return prompt_for(self._target, snippets, self._lab.engine, self._lab.settings), seconds
 
+    def _mix(self, mode: Mode) -> Mix | None:
+        if mode.memory == "none" or self._lab.remembered is None:
+            return None
+        if self._memory is None:
+            self._memory = self._lab.remembered.at(self._task.path, self._task.left, self._task.right).mix
+        return self._memory
+
     # The base
 
-    def _base_reading(self, prompt: Prompt) -> Reading:
-        if prompt.text not in self._readings:
-            self._readings[prompt.text] = self._lab.reader.read("base", prompt, self._task.truth)
-        return self._readings[prompt.text]
+    def _base_reading(self, prompt: Prompt, mode: Mode) -> Reading:
+        key = prompt.text, mode.memory
+        if key not in self._readings:
+            self._readings[key] = self._lab.reader.read("base", prompt, self._task.truth, self._mix(mode))
+        return self._readings[key]
 
-    def _base_text(self, prompt: Prompt) -> Written:
-        self._base_reading(prompt)  # the prompt is read once
-        if prompt.text not in self._texts:
-            self._texts[prompt.text] = self._lab.reader.write("base", prompt, self._target)
-        return self._texts[prompt.text]
+    def _base_text(self, prompt: Prompt, mode: Mode) -> Written:
+        self._base_reading(prompt, mode)  # the prompt is read once
+        key = prompt.text, mode.memory
+        if key not in self._texts:
+            self._texts[key] = self._lab.reader.write("base", prompt, self._target, self._mix(mode))
+        return self._texts[key]
 
     def base(self, mode: Mode) -> Record:
         """A mode that adapts nothing, or for which there is nothing to wear."""
         prompt, seconds = self._prompt(mode)
-        reading, written = self._base_reading(prompt), self._base_text(prompt)
+        reading, written = self._base_reading(prompt, mode), self._base_text(prompt, mode)
         seconds += reading.seconds + written.seconds
         return self._record(mode, written, reading.bits, reading.bits, 0, 0.0, seconds, None, same=True)
 
@@ -170,6 +184,7 @@ class _Desk:
     def adapter_for(self, mode: Mode, on_step: OnStep) -> _Worn | None:
         """What the mode wears; None where there is nothing to learn, or nothing that could be learned."""
         lab = self._lab
+        self._adapters += 1
         begin = lab.warm if mode.start == "warm" else None
         if mode.weights is None:
             # It is worn as the held-out code has judged it.
@@ -202,23 +217,23 @@ class _Desk:
         """A mode that wears `worn`, as much of it as the guard allows with this mode's prompt."""
         lab, own = self._lab, worn.adapter.scale
         prompt, seconds = self._prompt(mode)
+        mix = self._mix(mode)
         if worn.steps:
             seconds = worn.seconds + (seconds if mode.weights != mode.prompt else 0.0)
         readings: dict[float, Reading] = {}
         if worn.judged:
-            readings[0.0] = self._base_reading(prompt)
-        self._adapters += 1
+            readings[0.0] = self._base_reading(prompt, mode)
         for scale in (own, *(s * own for s in lab.extent.scales if worn.judged)):
             with lab.wardrobe.wearing(replace(worn.adapter, scale=scale)):
-                readings[scale] = lab.reader.read(self._under(scale), prompt, self._task.truth)
+                readings[scale] = lab.reader.read(self._under(scale), prompt, self._task.truth, mix)
         kept = best_scale({scale: reading.context_loss for scale, reading in readings.items()})
         seconds += sum(reading.seconds for reading in readings.values())
-        base = self._base_text(prompt)
+        base = self._base_text(prompt, mode)
         if kept == 0:
             written, change = base, 0.0
         else:
             with lab.wardrobe.wearing(replace(worn.adapter, scale=kept)):
-                written = lab.reader.write(self._under(kept), prompt, self._target)
+                written = lab.reader.write(self._under(kept), prompt, self._target, mix)
                 change = lab.reader.log_probability(self._under(kept), prompt, written.shown)
             change -= lab.reader.log_probability("base", prompt, written.shown)
         seconds += written.seconds
@@ -226,13 +241,16 @@ class _Desk:
         record = self._record(
             mode, written, bits, full, worn.steps, kept, seconds, change, same=written.shown == base.shown
         )
-        return replace(record, curve=self._curve(prompt, worn, full)) if lab.extent.curve and worn.steps else record
+        return (
+            replace(record, curve=self._curve(prompt, mode, worn, full)) if lab.extent.curve and worn.steps else record
+        )
 
-    def _curve(self, prompt: Prompt, worn: _Worn, last: float) -> dict[int, float]:
-        bits = {0: self._base_reading(prompt).bits, worn.steps: last}
+    def _curve(self, prompt: Prompt, mode: Mode, worn: _Worn, last: float) -> dict[int, float]:
+        bits = {0: self._base_reading(prompt, mode).bits, worn.steps: last}
         for steps, adapter in worn.curve.items():
+            under = f"{self._under(1.0)} after {steps}"
             with self._lab.wardrobe.wearing(adapter):
-                bits[steps] = self._lab.reader.read(f"{self._under(1.0)} after {steps}", prompt, self._task.truth).bits
+                bits[steps] = self._lab.reader.read(under, prompt, self._task.truth, self._mix(mode)).bits
         return dict(sorted(bits.items()))
 
     def _under(self, scale: float) -> str:

@@ -5,8 +5,8 @@ Owns their names, and the groups that a user can ask for. It does not know how t
 A mode's name says what it consists of, joined by `+`: `warm+tune:sift+prompt:bm25`. `in-file` does nothing.
 """
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast, get_args
 
 from vicinal_daemon.select.strategies import Strategy
 from vicinal_indexer.errors import InputError
@@ -17,6 +17,8 @@ Ranking = Literal["bm25", "hybrid"]
 Start = Literal["base", "warm"]
 Data = Literal["plain", "planted"]
 """`planted`: the nearest chunks are there many times over (the failure case of nearest neighbours)."""
+
+Recalled = Literal["none", "repository"]
 
 STRATEGIES: tuple[Strategy, ...] = tuple(name for name in get_args(Strategy) if name != "none")
 RANKINGS: tuple[Ranking, ...] = get_args(Ranking)
@@ -33,18 +35,21 @@ class Mode:
         weights: the strategy whose picks are tuned on.
         start: what is worn, and what tuning starts from: the base, or the repository's own adapter.
         data: whether duplicates are planted among the candidates.
+        memory: whether the token-level memory has its say at each token; `none` or the whole `repository`.
     """
 
     prompt: Strategy | Ranking | None = None
     weights: Strategy | None = None
     start: Start = "base"
     data: Data = "plain"
+    memory: Recalled = "none"
 
     @property
     def name(self) -> str:
         """Its parts, joined by `+`."""
         parts = [
             "planted" if self.data == "planted" else "",
+            "memory" if self.memory == "repository" else "",
             "warm" if self.start == "warm" else "",
             f"tune:{self.weights}" if self.weights else "",
             f"prompt:{self.prompt}" if self.prompt else "",
@@ -58,6 +63,11 @@ class Mode:
 
 
 IN_FILE = Mode()
+_WORDS: dict[str, dict[str, Any]] = {
+    "planted": {"data": "planted"},
+    "memory": {"memory": "repository"},
+    "warm": {"start": "warm"},
+}
 
 
 def parse_mode(name: str) -> Mode:
@@ -69,18 +79,17 @@ def parse_mode(name: str) -> Mode:
     mode = Mode()
     for part in [] if name == IN_FILE.name else name.split("+"):
         what, _, which = part.partition(":")
-        if part in ("warm", "planted"):
-            mode = Mode(mode.prompt, mode.weights, "warm" if part == "warm" else mode.start,
-                        "planted" if part == "planted" else mode.data)  # fmt: skip
+        if part in _WORDS:
+            mode = replace(mode, **_WORDS[part])
         elif what == "tune" and which in STRATEGIES:
-            mode = Mode(mode.prompt, which, mode.start, mode.data)
-        elif what == "prompt" and which in SOURCES:
-            mode = Mode(which, mode.weights, mode.start, mode.data)
+            mode = replace(mode, weights=which)
+        elif what == "prompt" and which in (*STRATEGIES, *RANKINGS):
+            mode = replace(mode, prompt=cast(Strategy, which))
         else:
             raise InputError(
                 f"{name!r} is no mode: {part!r} is not known",
-                hint="a mode is in-file, or parts joined by +: warm, planted, "
-                f"tune:{'|'.join(STRATEGIES)}, prompt:{'|'.join(SOURCES)}",
+                hint=f"a mode is in-file, or parts joined by +: {', '.join(_WORDS)}, "
+                f"tune:{'|'.join(STRATEGIES)}, prompt:{'|'.join((*RANKINGS, *STRATEGIES))}",
             )
     return mode
 
@@ -104,6 +113,7 @@ GROUPS: dict[str, tuple[Mode, ...]] = {
     "planted": (IN_FILE, Mode(None, "nn"), Mode(None, "sift"), Mode(None, "nn", data="planted"),
                 Mode(None, "sift", data="planted")),
 }  # fmt: skip
+GROUPS["memory"] = tuple(replace(mode, memory=memory) for mode in GROUPS["quick"] for memory in get_args(Recalled))
 GROUPS["all"] = tuple(dict.fromkeys(mode for group in list(GROUPS.values()) for mode in group))
 
 

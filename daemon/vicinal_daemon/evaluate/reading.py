@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 from vicinal_daemon.config import Settings
-from vicinal_daemon.generate.engine import Generated
+from vicinal_daemon.generate.engine import Generated, Mix
 from vicinal_daemon.generate.post import Ending, bits_per_byte
 from vicinal_daemon.generate.prefix import Prefixes
 from vicinal_daemon.generate.prompt import Prompt
@@ -16,7 +16,7 @@ from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.target import Target
 from vicinal_indexer.types import digest
 
-PROMPTS_IN_MEMORY = 8
+PROMPTS_IN_MEMORY = 12
 """KV caches that are kept: the base's of each prompt of a task, and those of what is worn now."""
 
 
@@ -58,23 +58,25 @@ class Reader:
     def __init__(self, engine: TransformersEngine, settings: Settings) -> None:
         self._engine = engine
         self._settings = settings
+        self._contexts: dict[str, tuple[float, float]] = {}  # of the prompts that have been read: loss, seconds
         engine.prefixes = Prefixes(PROMPTS_IN_MEMORY)
 
-    def read(self, under: str, prompt: Prompt, truth: str) -> Reading:
+    def read(self, under: str, prompt: Prompt, truth: str, mix: Mix | None = None) -> Reading:
         """Read the prompt, of which the context is scored for the guard, then score the truth behind it."""
         name, (start, end) = _name(under, prompt), prompt.context
-        started = time.perf_counter()
-        context = self._engine.score_under(name, prompt.text, start).between(start, end)
-        seconds = time.perf_counter() - started
-        values, text = self._continued(name, prompt, truth)
-        return Reading(bits_per_byte(values, text), -sum(context) / max(1, len(context)), seconds)
+        if name not in self._contexts:
+            started = time.perf_counter()
+            context = self._engine.score_under(name, prompt.text, start).between(start, end)
+            self._contexts[name] = -sum(context) / max(1, len(context)), time.perf_counter() - started
+        values, text = self._continued(name, prompt, truth, mix)
+        return Reading(bits_per_byte(values, text), *self._contexts[name])
 
-    def write(self, under: str, prompt: Prompt, target: Target) -> Written:
+    def write(self, under: str, prompt: Prompt, target: Target, mix: Mix | None = None) -> Written:
         """Write the line as the product does: greedily, with healing, trimmed."""
         ending = Ending(target.lines, target.mid_line)
         started = time.perf_counter()
         generated = self._engine.generate_under(
-            _name(under, prompt), prompt, ending.met, max_tokens=self._settings.generate.max_tokens
+            _name(under, prompt), prompt, ending.met, max_tokens=self._settings.generate.max_tokens, mix=mix
         )
         return Written(generated, ending.shown(generated.text, target.right), time.perf_counter() - started)
 
@@ -86,15 +88,16 @@ class Reader:
     def forget(self) -> None:
         """Let go of all that was read."""
         self._engine.prefixes.forget()
+        self._contexts.clear()
 
-    def _continued(self, name: str, prompt: Prompt, text: str) -> tuple[list[float], str]:
+    def _continued(self, name: str, prompt: Prompt, text: str, mix: Mix | None = None) -> tuple[list[float], str]:
         """log p of the tokens of `text` behind the prompt, and the text that they spell.
 
         Where the prompt ends at a line's start, that newline is scored too: it is one token with the indentation.
         """
         stem = prompt.text.removesuffix("\n") if prompt.heals else prompt.text
         whole = prompt.text + text
-        scores = self._engine.score_under(name, whole, len(stem))
+        scores = self._engine.score_under(name, whole, len(stem), mix)
         return scores.between(len(stem), len(whole)), whole[len(stem) :]
 
 

@@ -20,6 +20,7 @@ from vicinal_daemon.evaluate.repository import header_of
 from vicinal_daemon.evaluate.session import Job, remaining, run_jobs
 from vicinal_daemon.evaluate.tasks import KINDS, Corpus, Kind, Task, sample_calls, sample_lines
 from vicinal_daemon.evaluate.warm import warm_adapter
+from vicinal_daemon.generate.remembered import Remembered
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.stages import OnStage
 from vicinal_daemon.tune.wardrobe import Wardrobe
@@ -125,6 +126,7 @@ def run(
             if here:
                 # Not only the tasks that are left: the adapter is the same when a run goes on.
                 lab_here = _with_warm(lab, here, [task for task in tasks if not task.commit], folder, on_stage)
+                lab_here = _with_memory(lab_here, here, files)
                 records += meter.measured(lab_here, here, file)
             if gone:
                 records += _measured_in_history(root, lab, gone, tasks, folder, meter, file, on_stage)
@@ -157,9 +159,11 @@ def _measured_in_history(
             on_stage("index", 0, 0)
             index.sync()
             lab = _with_warm(replace(lab, index=index), jobs, (), folder, on_stage)
+            lab = _with_memory(lab, jobs, dict(index.texts()))
             for job in sorted(jobs, key=lambda job: oldest_first[job.task.commit]):
                 if tree.go_to(before(root, job.task.commit)):
                     index.sync()
+                    lab = _with_memory(lab, jobs, dict(index.texts()))
                 records += meter.measured(lab, [job], file)
     return records
 
@@ -177,6 +181,14 @@ def _with_warm(lab: Lab, jobs: Sequence[Job], hidden: Sequence[Task], folder: Pa
         lambda done, total: on_stage("warm", done, total),
     )
     return replace(lab, warm=warm)
+
+
+def _with_memory(lab: Lab, jobs: Sequence[Job], files: dict[str, str]) -> Lab:
+    if all(mode.memory == "none" for job in jobs for mode in job.modes):
+        return lab
+    remembered = lab.remembered or Remembered(lab.engine.codec)
+    remembered.update(files)
+    return replace(lab, remembered=remembered)
 
 
 class _Meter:

@@ -64,6 +64,11 @@ class Codec:
             return ids[:-1], spans[:-1]  # some tokenizers end every text; ours goes on
         return ids, spans
 
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """The token ids of many texts, without their spans: several times as fast."""
+        found = self._tokenizer.backend_tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [encoding.ids for encoding in found]
+
     def offsets(self, text: str) -> Sequence[tuple[int, int]]:
         """[start, end) in characters of each token of `text`."""
         return self._spans(text)

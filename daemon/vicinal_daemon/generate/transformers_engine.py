@@ -94,8 +94,10 @@ class TransformersEngine:
         return self.score_under(None, text, start)
 
     @torch.inference_mode()
-    def score_under(self, under: str | None, text: str, start: int) -> Scores:
+    def score_under(self, under: str | None, text: str, start: int, mix: Mix | None = None) -> Scores:
         """As `score`; what was read of an earlier text under the same name (`generate_under`) is not read again.
+
+        `mix` has its say at each scored token.
 
         Logits are computed for the scored positions only: the output head is a fifth of a small model.
         """
@@ -113,7 +115,12 @@ class TransformersEngine:
         )
         if under is not None:
             self.prefixes.keep(under, ids, output.past_key_values)
-        chosen = torch.log_softmax(output.logits[0, :-1].float(), -1).gather(1, tokens[0, first:, None])[:, 0]
+        said = torch.log_softmax(output.logits[0, :-1].float(), -1)
+        if mix is not None:
+            rows = said.cpu().numpy()
+            mixed = (float(mix(ids[:at], row)[ids[at]]) for at, row in enumerate(rows, start=first))
+            return Scores(tuple(spans[first:]), tuple(mixed))
+        chosen = said.gather(1, tokens[0, first:, None])[:, 0]
         return Scores(tuple(spans[first:]), tuple(chosen.tolist()))
 
     def generate(
