@@ -3,6 +3,7 @@
 VicinalError
 ├── InputError (exit 2)
 │   ├── ConfigError                an unknown key or a bad value in a settings file, the environment or a flag
+│   ├── InvalidKernel              similarities that no representation has
 │   └── TooLarge                   a request with more bytes than any document has
 ├── ModelError (exit 4)
 │   ├── ModelMissing               the model is not on this machine; the hint names the command that fetches it
@@ -33,6 +34,10 @@ from vicinal_indexer.errors import InputError, VicinalError
 
 class ConfigError(InputError):
     """A settings file, environment variable or flag has an unknown key or a bad value."""
+
+
+class InvalidKernel(InputError):
+    """Similarities from elsewhere are not those of any representation: not symmetric, or not positive semi-definite."""
 
 
 class TooLarge(InputError):

@@ -112,7 +112,7 @@ class SelectSettings(_Section):
         default=0.15,
         ge=0.0,
         le=10.0,
-        description="Stop at pick n if the uncertainty exceeds 1/(alpha n): larger stops earlier, 0 never.",
+        description="Pick n is left out, and the last, if it leaves more uncertainty than 1/(alpha n); 0 never stops.",
     )
 
 
