@@ -98,9 +98,10 @@ class IndexSettings(_Section):
 class SelectSettings(_Section):
     """How the chunks to learn from are chosen."""
 
-    strategy: Literal["sift", "nn", "none"] = Field(
+    strategy: Literal["sift", "nn", "mmr", "uncertainty", "random", "none"] = Field(
         default="sift",
-        description="sift picks what is relevant and not redundant, nn the nearest neighbours, none nothing.",
+        description="sift picks what is relevant and not redundant, nn the nearest neighbours, none nothing; to "
+        "compare with: mmr (maximal marginal relevance), uncertainty (what is least known itself) and random.",
     )
     noise: float = Field(
         default=0.1,

@@ -20,9 +20,9 @@ class Posterior:
     Hübotter et al., "Efficiently Learning at Test-Time: Active Fine-Tuning of LLMs", eq. 4. With c = k_n(., x*),
     V = k_n(., .) over the K candidates and d = V_jj + lambda', observing candidate j does
     sigma^2 -= c_j^2 / d;  c -= V[:, j] c_j / d;  V -= V[:, j] V[:, j]^T / d.
-    Of V only the diagonal and the chosen column are read, so V is kept as K - L L^T, a column V[:, j] / sqrt(d)
-    of L for each observation: O(K n) for the n-th and not O(K^2). The same candidate may be observed many times. Of several
-    prompts the mean variance counts.
+    Of V only the diagonal and the chosen column are read, so V is kept as K - L L^T, a column V[:, j] / sqrt(d) of
+    L for each observation: O(K n) for the n-th and not O(K^2). The same candidate may be observed many times. Of
+    several prompts the mean variance counts.
 
     Args:
         kernel: K candidates and m prompts.
