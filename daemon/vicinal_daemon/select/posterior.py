@@ -3,12 +3,14 @@
 Owns the rank-one arithmetic of SIFT and what can never be known. It does not know who chooses, or why. Pure numpy.
 """
 
+import math
+
 import numpy as np
 
 from vicinal_daemon.select.kernel import Kernel, Matrix
 
-_CONDITION = 1e8
-"""Of K, at most, for the short way: no direction is left out then, and rounding stays below 1e-7."""
+_NEXT_TO_NOTHING = 1e-12
+"""Of the largest k(x, x): noise that changes nothing but what rounding would spoil."""
 
 _ROOM = 16
 """Observations that there is room for at first; it doubles as needed."""
@@ -43,7 +45,7 @@ class Posterior:
     @property
     def variance(self) -> float:
         """sigma_n^2, the mean over the prompts."""
-        return float(self._variances.mean())
+        return float(self._variances.sum()) / len(self._variances)
 
     @property
     def candidate_variances(self) -> Matrix:
@@ -52,18 +54,19 @@ class Posterior:
 
     def gains(self) -> Matrix:
         """(K,): by how much one more observation of each candidate would reduce the variance."""
-        gains: Matrix = np.square(self._to_prompts).mean(axis=1) / (self._own + self._noise)
+        squares = np.einsum("km,km->k", self._to_prompts, self._to_prompts) / len(self._variances)
+        gains: Matrix = squares / (self._own + self._noise)
         return gains
 
     def observe(self, candidate: int) -> float:
         """Condition on `candidate`; returns the new variance sigma_n^2 >= 0."""
         known = self._factor[:, : self._count]
-        column = self._among[:, candidate] - known @ known[candidate]
-        column /= np.sqrt(self._own[candidate] + self._noise)
-        share = self._to_prompts[candidate] / np.sqrt(self._own[candidate] + self._noise)
+        scale = 1 / math.sqrt(self._own[candidate] + self._noise)
+        column = (self._among[:, candidate] - known @ known[candidate]) * scale
+        share = self._to_prompts[candidate] * scale
         # Rounding may take what is exactly explained a hair below zero.
         self._variances = np.maximum(0.0, self._variances - np.square(share))
-        self._to_prompts -= np.outer(column, share)
+        self._to_prompts -= column[:, None] * share
         self._own = np.maximum(0.0, self._own - np.square(column))
         if self._count == self._factor.shape[1]:
             self._factor = np.asfortranarray(np.hstack([self._factor, np.empty_like(self._factor)]))
@@ -75,38 +78,13 @@ class Posterior:
 def irreducible_variance(kernel: Kernel) -> float:
     """sigma_inf^2: what stays unknown when every candidate has been observed without end; the mean over the prompts.
 
-    The prompt's squared distance to the span of the candidates, k(x*,x*) - k^T K^+ k. Directions of K with
-    an eigenvalue below 1e-9 of the largest are noise of the arithmetic and are left out.
+    The squared distance of the prompt to the span of the candidates: k(x*,x*) - k^T (K + noise I)^-1 k as noise -> 0. It
+    is taken at so little noise that only directions of next to no length count less: in a kernel the product of k with
+    a direction of eigenvalue e is at most sqrt(e k(x*,x*)), so they hold next to nothing.
     """
     if len(kernel) == 0:
         return float(kernel.prompts.mean())
-    return float(np.maximum(0.0, left_over(kernel)).mean())
-
-
-def left_over(kernel: Kernel) -> Matrix:
-    """(m,): k(x*,x*) - k^T K^+ k of each prompt, K > 0. Negative if no phi has these products: then it is no kernel."""
-    halves = _whitened(kernel)
-    if halves is None:
-        halves = _whitened_in_span(kernel)
-    rest: Matrix = kernel.prompts - np.square(halves).sum(axis=0)
-    return rest
-
-
-def _whitened(kernel: Kernel) -> Matrix | None:
-    """L^-1 k with L L^T = K: five times as fast as by eigenvalues. None if K is not, or hardly, of full rank."""
-    try:
-        inverse = np.linalg.inv(np.linalg.cholesky(kernel.among))
-    except np.linalg.LinAlgError:
-        return None
-    # The smallest eigenvalue is at least 1 / |L^-1|_F^2, the largest at most the trace.
-    if np.square(inverse).sum() * np.trace(kernel.among) > _CONDITION:
-        return None
-    whitened: Matrix = inverse @ kernel.to_prompts
-    return whitened
-
-
-def _whitened_in_span(kernel: Kernel) -> Matrix:
-    values, vectors = np.linalg.eigh(kernel.among)
-    kept = values > max(values[-1], 0.0) * 1e-9
-    whitened: Matrix = vectors[:, kept].T @ kernel.to_prompts / np.sqrt(values[kept, None])
-    return whitened
+    noise = _NEXT_TO_NOTHING * max(float(np.diagonal(kernel.among).max()), _NEXT_TO_NOTHING)
+    told = np.linalg.solve(kernel.among + noise * np.eye(len(kernel)), kernel.to_prompts)
+    rest = kernel.prompts - np.einsum("km,km->m", kernel.to_prompts, told)
+    return float(np.maximum(0.0, rest).mean())

@@ -103,7 +103,7 @@ def select(
         if best == NEVER:
             break
         # Rounding must not decide between equals.
-        pick = int(np.flatnonzero(worth >= best - EQUAL * abs(best))[0])
+        pick = int((worth >= best - EQUAL * abs(best)).argmax())
         variance = posterior.observe(pick)
         if adaptive_stop > 0 and math.sqrt(variance) > 1 / (adaptive_stop * (len(picks) + 1)):
             break
