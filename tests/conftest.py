@@ -13,11 +13,15 @@ from tempfile import TemporaryDirectory
 import httpx2
 import psutil
 import pytest
+from hypothesis import settings
 
 from vicinal_daemon.client import Client, Connection
 from vicinal_daemon.client.transport import open_http
 from vicinal_daemon.models.tiny import write_tiny_gguf, write_tiny_model
 from vicinal_daemon.place import Place, daemon_command
+
+settings.register_profile("vicinal", deadline=None)  # a busy machine is no failure
+settings.load_profile("vicinal")
 
 
 @pytest.fixture(scope="session")

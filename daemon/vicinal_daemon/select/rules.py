@@ -16,7 +16,7 @@ from vicinal_daemon.select.posterior import Posterior
 Strategy = Literal["sift", "nn", "mmr", "uncertainty", "random", "none"]
 
 NEVER = -np.inf
-"""The worth of a candidate that a strategy would rather stop than pick."""
+"""The worth of a candidate that may not be picked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +43,22 @@ class Rule:
     """A strategy.
 
     Attributes:
-        worth: (K,), of each candidate as the next pick; the largest is picked, of equals the first.
+        worth: (K,), a new array: of each candidate as the next pick. The largest is picked, of equals the first.
         most: how often the strategy itself picks a candidate, None: as often as it likes.
+        above: what is worth no more than this is not picked: rather fewer picks than those that tell nothing.
     """
 
     worth: Callable[[Situation], Matrix]
     most: int | None
+    above: float = NEVER
 
 
 def reduction(situation: Situation) -> Matrix:
     """SIFT: by how much one more observation reduces the variance at the prompt.
 
-    Hübotter et al., "Efficiently Learning at Test-Time", eq. 4, as a gain: c_j^2 / (V_jj + lambda'). Where nothing is
-    left that is related to the prompt, nothing is worth picking.
+    Hübotter et al., "Efficiently Learning at Test-Time", eq. 4, as a gain: c_j^2 / (V_jj + lambda').
     """
-    gains = situation.posterior.gains()
-    return np.where(gains > 0.0, gains, NEVER)
+    return situation.posterior.gains()
 
 
 def nearness(situation: Situation) -> Matrix:
@@ -93,7 +93,7 @@ def chance(situation: Situation) -> Matrix:
 
 
 RULES: Mapping[Strategy, Rule] = {
-    "sift": Rule(reduction, None),
+    "sift": Rule(reduction, None, above=0.0),
     "nn": Rule(nearness, 1),
     "mmr": Rule(marginal_relevance, 1),
     "uncertainty": Rule(own_variance, None),

@@ -4,9 +4,8 @@ Owns the order of picks, ties, bounds on repeats and the stopping rule. What a p
 """
 
 import math
+from collections import Counter
 from dataclasses import dataclass
-
-import numpy as np
 
 from vicinal_daemon.select.kernel import Kernel
 from vicinal_daemon.select.posterior import Posterior, irreducible_variance
@@ -93,14 +92,17 @@ def select(
     """
     rule = RULES[strategy]
     bounds = [bound for bound in (rule.most, at_most) if bound is not None]
-    left = np.full(len(kernel), min(bounds, default=limit))
+    most = min(bounds, default=limit)
+    times: Counter[int] = Counter()
+    spent: list[int] = []
     posterior = Posterior(kernel, noise)
     picks: list[int] = []
     variances = [posterior.variance]
-    while len(picks) < limit and left.any():
-        worth = np.where(left > 0, rule.worth(Situation(kernel, posterior, picks, balance, seed)), NEVER)
+    while len(picks) < limit and most > 0 and len(spent) < len(kernel):
+        worth = rule.worth(Situation(kernel, posterior, picks, balance, seed))
+        worth[spent] = NEVER
         best = worth.max()
-        if best == NEVER:
+        if best <= rule.above:
             break
         # Rounding must not decide between equals.
         pick = int((worth >= best - EQUAL * abs(best)).argmax())
@@ -109,5 +111,7 @@ def select(
             break
         picks.append(pick)
         variances.append(variance)
-        left[pick] -= 1
+        times[pick] += 1
+        if times[pick] == most:
+            spent.append(pick)
     return Selection(tuple(picks), tuple(variances), irreducible_variance(kernel))
