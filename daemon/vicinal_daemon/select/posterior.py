@@ -38,7 +38,7 @@ class Posterior:
         self._among = kernel.among
         self._factor = np.empty((len(kernel), _ROOM), order="F")
         self._count = 0
-        self._own = np.diagonal(kernel.among).copy()
+        self._noisy = np.diagonal(kernel.among) + noise  # V_jj + lambda'
         self._to_prompts = kernel.to_prompts.copy()
         self._variances = kernel.prompts.copy()
 
@@ -50,27 +50,28 @@ class Posterior:
     @property
     def candidate_variances(self) -> Matrix:
         """(K,): sigma_n^2(x_i) of each candidate itself."""
-        return self._own.copy()
+        return np.maximum(0.0, self._noisy - self._noise)
 
     def gains(self) -> Matrix:
         """(K,): by how much one more observation of each candidate would reduce the variance."""
-        squares = np.einsum("km,km->k", self._to_prompts, self._to_prompts) / len(self._variances)
-        gains: Matrix = squares / (self._own + self._noise)
+        gains: Matrix = np.einsum("km,km->k", self._to_prompts, self._to_prompts)
+        gains /= self._noisy
+        gains /= len(self._variances)
         return gains
 
     def observe(self, candidate: int) -> float:
         """Condition on `candidate`; returns the new variance sigma_n^2 >= 0."""
         if self._count == self._factor.shape[1]:
             self._factor = np.asfortranarray(np.hstack([self._factor, np.empty_like(self._factor)]))
-        scale = 1 / math.sqrt(self._own[candidate] + self._noise)
+        scale = 1 / math.sqrt(self._noisy[candidate])
         # V[:, j] / sqrt(d), in its place: with 200 candidates the time goes into the number of calls.
         known, column = self._factor[:, : self._count], self._factor[:, self._count]
         np.subtract(self._among[candidate], known @ known[candidate], out=column)
         column *= scale
         share = self._to_prompts[candidate] * scale
-        # Rounding may take what is exactly explained a hair below zero.
+        # Rounding may take an exactly explained prompt a hair below zero.
         np.maximum(0.0, self._variances - share * share, out=self._variances)
-        np.maximum(0.0, self._own - column * column, out=self._own)
+        self._noisy -= column * column
         self._to_prompts -= column[:, None] * share
         self._count += 1
         return self.variance

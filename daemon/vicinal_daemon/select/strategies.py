@@ -100,7 +100,8 @@ def select(
     variances = [posterior.variance]
     while len(picks) < limit and most > 0 and len(spent) < len(kernel):
         worth = rule.worth(Situation(kernel, posterior, picks, balance, seed))
-        worth[spent] = NEVER
+        if spent:
+            worth[spent] = NEVER
         best = worth.max()
         if best <= rule.above:
             break
