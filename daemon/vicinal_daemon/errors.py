@@ -7,6 +7,7 @@ VicinalError
 │   ├── RecordsMismatch            it was measured with other settings, files or another model
 │   ├── HistoryUnusable            git cannot tell a repository's history
 │   ├── ExtraMissing               what was asked for needs an extra that is not installed
+│   ├── InvalidKernel              similarities that no representation has
 │   └── TooLarge                   a request with more bytes than any document has
 ├── ModelError (exit 4)
 │   ├── ModelMissing               the model is not on this machine; the hint names the command that fetches it
@@ -54,6 +55,10 @@ class HistoryUnusable(InputError):
 
 class ExtraMissing(InputError):
     """What was asked for needs an extra of the package that is not installed."""
+
+
+class InvalidKernel(InputError):
+    """Similarities from elsewhere are not those of any representation: not symmetric, or not positive semi-definite."""
 
 
 class TooLarge(InputError):

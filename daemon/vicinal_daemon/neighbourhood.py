@@ -93,6 +93,7 @@ def choose(chunks: Sequence[Chunk], target: Target, settings: Settings, strategy
         limit=max(settings.tune.steps, settings.prompt.picks),
         noise=settings.select.noise,
         adaptive_stop=settings.select.alpha,
+        seed=settings.seed,
     )
     distinct = selection.distinct()
     places = {pick: place for place, pick in enumerate(distinct)}

@@ -132,9 +132,9 @@ def test_the_adaptive_stop_ends_when_more_is_not_worth_it() -> None:
     stopped = select("sift", kernel, limit=50, noise=0.1, adaptive_stop=0.25)
     count = len(stopped.picks)
     assert 0 < count < 50
-    assert stopped.sigma_n > 1 / (0.25 * count)
-    earlier = math.sqrt(stopped.variances[-2])
-    assert count == 1 or earlier <= 1 / (0.25 * (count - 1))
+    assert stopped.sigma_n <= 1 / (0.25 * count)
+    one_more = select("sift", kernel, limit=count + 1, noise=0.1)
+    assert one_more.sigma_n > 1 / (0.25 * (count + 1))
 
 
 def test_nothing_related_means_nothing_is_picked() -> None:
@@ -213,7 +213,6 @@ def test_a_blend_of_kernels_is_positive_semi_definite(seed: int, share: float) -
     kernel = blend(lexical(texts, ["read", "file"]), dense_kernel(vectors[:10], vectors[10:]), share)
     assert np.linalg.eigvalsh(kernel.among)[0] > -1e-9
     assert kernel.to_prompts.shape == (10, 2)
-    assert (kernel.to_prompts >= 0).all()
 
 
 @given(kernels, noises, st.floats(0.1, 1.0))

@@ -41,7 +41,9 @@ _EXAMPLES = """
 def complete(
     place: Annotated[str, typer.Argument(metavar="PATH:LINE[:COL]", help="Where the cursor stands, from 1.")],
     repo: Annotated[Path | None, typer.Option("--repo", help="The repository; default: the one around PATH.")] = None,
-    strategy: Annotated[str | None, typer.Option(help="How code is chosen: sift, nn or none.")] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="How code is chosen: sift, nn, mmr, uncertainty, random or none.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Most training steps; 0 leaves the weights alone.")] = None,
     picks: Annotated[int | None, typer.Option(help="Picks shown in the prompt; 0 shows none.")] = None,
     lines: Annotated[int | None, typer.Option(help="Lines to complete.")] = None,

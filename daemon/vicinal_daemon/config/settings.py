@@ -98,9 +98,10 @@ class IndexSettings(_Section):
 class SelectSettings(_Section):
     """How the chunks to learn from are chosen."""
 
-    strategy: Literal["sift", "nn", "none"] = Field(
+    strategy: Literal["sift", "nn", "mmr", "uncertainty", "random", "none"] = Field(
         default="sift",
-        description="sift picks what is relevant and not redundant, nn the nearest neighbours, none nothing.",
+        description="sift picks what is relevant and not redundant, nn the nearest neighbours, none nothing; to "
+        "compare with: mmr (maximal marginal relevance), uncertainty (what is least known itself) and random.",
     )
     noise: float = Field(
         default=0.1,
@@ -112,7 +113,7 @@ class SelectSettings(_Section):
         default=0.15,
         ge=0.0,
         le=10.0,
-        description="Stop at pick n if the uncertainty exceeds 1/(alpha n): larger stops earlier, 0 never.",
+        description="Pick n is left out, and the last, if it leaves more uncertainty than 1/(alpha n); 0 never stops.",
     )
 
 

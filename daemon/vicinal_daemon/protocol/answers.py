@@ -65,7 +65,7 @@ class Adaptation(Message):
         description="`fresh`: tuned for this request; `cached`: tuned before, for this selection or one near to it; "
         "`warm`: the repository's own adapter; `base`: none, or the guard dropped it"
     )
-    strategy: Literal["sift", "nn", "none"]
+    strategy: Literal["sift", "nn", "mmr", "uncertainty", "random", "none"]
     steps: int = Field(ge=0, description="gradient steps taken")
     losses: list[float] = Field(description="nats per token of each step's example, before its step")
     scale: float = Field(ge=0, le=1, description="how much of the adapter the guard kept")

@@ -94,15 +94,20 @@ def dense_kernel(candidates: FloatArray, prompts: FloatArray) -> Kernel:
     """Cosines of embeddings, centred on the candidates' mean; candidates (K, d), prompts (m, d).
 
     Embeddings share a large common direction, and with it all code looks alike and sigma collapses: it is taken out.
-    What is left of each vector is scaled to unit length; a vector without anything left is alike to nothing. Prompts
-    that are the opposite of a candidate count as unlike it, not as alike: SIFT squares the similarity.
+    What is left of each vector is scaled to unit length; a vector without anything left is alike to nothing.
+
+    SIFT squares similarities, so the opposite of a prompt would count as alike to it. A candidate that points away from
+    all prompts gets phi = 0 instead. Clamping its similarity alone would leave a matrix that is no kernel: the variance
+    would fall below zero.
     """
     count = len(candidates)
     rows = np.vstack([candidates, prompts]).astype(np.float64)
     rows -= candidates.mean(axis=0, dtype=np.float64) if count > 1 else 0.0
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     rows = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 1e-9)
-    return Kernel(rows[:count] @ rows[:count].T, np.maximum(rows[:count] @ rows[count:].T, 0.0), np.ones(len(prompts)))
+    toward = (rows[:count] @ rows[count:].T > 0.0).any(axis=1, keepdims=True)
+    told = rows[:count] * toward
+    return Kernel(told @ told.T, told @ rows[count:].T, np.ones(len(prompts)))
 
 
 def weighted(kernel: Kernel, weights: Matrix) -> Kernel:

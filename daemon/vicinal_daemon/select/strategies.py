@@ -1,22 +1,23 @@
-"""The strategies that choose, and what a choice is.
+"""The strategies at work, and what a choice is.
 
-Owns the stopping rule and the order of picks. Pure.
+Owns the order of picks, ties, bounds on repeats and the stopping rule. What a pick is worth `rules` says. Pure.
 """
 
 import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import Literal
-
-import numpy as np
 
 from vicinal_daemon.select.kernel import Kernel
 from vicinal_daemon.select.posterior import Posterior, irreducible_variance
+from vicinal_daemon.select.rules import NEVER, RULES, Situation, Strategy
 
-Strategy = Literal["sift", "nn", "none"]
+__all__ = ["MMR_BALANCE", "Selection", "Strategy", "select"]
 
 EQUAL = 1e-9
-"""Gains that differ by less, relatively, are equal."""
+"""What is worth less by this much, relatively, is worth the same."""
+
+MMR_BALANCE = 0.7
+"""MMR's lambda: mostly relevance, as its authors advise for the first few results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,37 +69,50 @@ def select(
     noise: float,
     adaptive_stop: float = 0.0,
     at_most: int | None = None,
+    balance: float = MMR_BALANCE,
+    seed: int = 0,
 ) -> Selection:
-    """Choose up to `limit` candidates.
+    """Choose up to `limit` candidates, one after the other; of equals the first.
+
+    Whatever the strategy, the variances are those of the same posterior: choices can be compared by them.
 
     Args:
-        strategy: `sift` minimises the posterior variance greedily, with repeats; `nn` takes the nearest
-            neighbours, each once; `none` takes nothing.
+        strategy: `sift` minimises the variance at the prompt greedily, with repeats; `nn` takes the nearest neighbours,
+            `mmr` trades nearness for novelty, `random` draws, each once; `uncertainty` takes what is least known
+            itself, with repeats; `none` takes nothing.
         kernel: K candidates and m prompts.
         limit: most picks.
         noise: lambda' of the posterior.
-        adaptive_stop: alpha; stop once sigma_n > 1 / (alpha n), that is when more data is no longer worth
-            the compute (Hübotter et al., section 5). 0 switches it off.
+        adaptive_stop: alpha. The n-th pick is worth its compute while sigma_n <= 1 / (alpha n); the first one that is
+            not ends the selection and is no part of it (Hübotter et al., section 5; so does their library). The first
+            pick of prompts with sigma_0 = 1 is thus never dropped for alpha <= 1. 0 switches it off.
         at_most: how often one candidate may be picked: learning may repeat (None: without bound), reading need not (1).
+        balance: MMR's lambda in [0, 1].
+        seed: of `random`.
     """
+    rule = RULES[strategy]
+    bounds = [bound for bound in (rule.most, at_most) if bound is not None]
+    most = min(bounds, default=limit)
+    times: Counter[int] = Counter()
+    spent: list[int] = []
     posterior = Posterior(kernel, noise)
-    nearest = np.argsort(-kernel.to_prompts.mean(axis=1), kind="stable")
     picks: list[int] = []
     variances = [posterior.variance]
-    most = {"sift": limit, "nn": min(limit, len(kernel)), "none": 0}[strategy] if len(kernel) else 0
-    while len(picks) < most:
-        if strategy == "sift":
-            gains = posterior.gains()
-            if at_most is not None:
-                gains[[candidate for candidate, times in Counter(picks).items() if times >= at_most]] = 0.0
-            # Of equals the first; rounding must not decide.
-            pick = int(np.flatnonzero(gains >= gains.max() * (1 - EQUAL))[0])
-            if gains[pick] <= 0.0:
-                break  # nothing left is related to the prompt
-        else:
-            pick = int(nearest[len(picks)])
-        picks.append(pick)
-        variances.append(posterior.observe(pick))
-        if adaptive_stop > 0 and math.sqrt(variances[-1]) > 1 / (adaptive_stop * len(picks)):
+    while len(picks) < limit and most > 0 and len(spent) < len(kernel):
+        worth = rule.worth(Situation(kernel, posterior, picks, balance, seed))
+        if spent:
+            worth[spent] = NEVER
+        best = worth.max()
+        if best <= rule.above:
             break
+        # Rounding must not decide between equals.
+        pick = int((worth >= best - EQUAL * abs(best)).argmax())
+        variance = posterior.observe(pick)
+        if adaptive_stop > 0 and math.sqrt(variance) > 1 / (adaptive_stop * (len(picks) + 1)):
+            break
+        picks.append(pick)
+        variances.append(variance)
+        times[pick] += 1
+        if times[pick] == most:
+            spent.append(pick)
     return Selection(tuple(picks), tuple(variances), irreducible_variance(kernel))
