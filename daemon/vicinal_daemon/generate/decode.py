@@ -40,6 +40,7 @@ def greedy(
     healed = len(prefix)
     written = bytearray()
     pieces: list[tuple[int, float]] = []  # bytes of the answer so far, log p: of each token that counts
+    first_entropy: float | None = None
     unread = ids[:keep]
     started, read_seconds, tokens, finished = time.perf_counter(), 0.0, 0, False
     for _ in range(max_tokens + healed):  # healing costs at most one token per byte
@@ -60,6 +61,8 @@ def greedy(
         prefix = prefix[len(piece) :]
         if len(written) > healed:
             pieces.append((len(written) - healed, _log_probability(logits, token)))
+            if first_entropy is None:
+                first_entropy = _entropy(logits)
             # An unfinished character at the end waits for its next token.
             finished = stop(written[healed:].decode(errors="ignore"))
             if finished or len(pieces) >= max_tokens:
@@ -77,6 +80,7 @@ def greedy(
         read_seconds=read_seconds or time.perf_counter() - started,
         tokens=tokens,
         finished=finished,
+        first_entropy=first_entropy or 0.0,
     )
 
 
@@ -105,3 +109,11 @@ def _other(logits: Logits, codec: Codec, prefix: bytes, best: int, rank: int) ->
 def _log_probability(logits: Logits, token: int) -> float:
     largest = float(logits.max())
     return float(logits[token]) - largest - float(np.log(np.exp(logits - largest).sum()))
+
+
+def _entropy(logits: Logits) -> float:
+    """In nats; what healing does not allow has no part in it."""
+    shifted = logits[np.isfinite(logits)].astype(np.float64) - float(logits.max())
+    weights = np.exp(shifted)
+    total = float(weights.sum())
+    return max(0.0, float(np.log(total) - (weights * shifted).sum() / total))
