@@ -29,11 +29,13 @@ class Choice:
     Attributes:
         chunks: `selection.picks` index into them.
         candidates: how many there were to choose from.
+        similarity: the largest kernel value between the prompt and a candidate; 0 without candidates.
     """
 
     chunks: tuple[Chunk, ...]
     selection: Selection
     candidates: int
+    similarity: float = 0.0
 
     def picked(self) -> list[Chunk]:
         """The picks in order, repeats included."""
@@ -86,4 +88,5 @@ def choose(chunks: Sequence[Chunk], target: Target, settings: Settings, strategy
     places = {pick: place for place, pick in enumerate(distinct)}
     # What was not chosen is let go of: a daemon remembers many choices.
     kept = replace(selection, picks=tuple(places[pick] for pick in selection.picks))
-    return Choice(tuple(chunks[pick] for pick in distinct), kept, len(chunks))
+    nearest = float(kernel.to_prompts.max()) if len(kernel) else 0.0
+    return Choice(tuple(chunks[pick] for pick in distinct), kept, len(chunks), nearest)

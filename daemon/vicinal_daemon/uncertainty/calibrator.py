@@ -1,7 +1,7 @@
 """From features to a probability: logistic regression with an L2 penalty.
 
-Owns the model, its fit, and nothing else: it does not know what the features mean, where a fitted one is kept, nor what an
-answer is. Pure numpy; a dozen weights do not deserve a library.
+Owns the model, its fit, and nothing else: it does not know what the features mean, where a fitted one is kept, nor
+what an answer is. Pure numpy; a dozen weights do not deserve a library.
 """
 
 import math
@@ -62,11 +62,13 @@ def probability(logit: ArrayLike) -> Vector:
     return found
 
 
-def fit(features: Sequence[str], rows: Matrix, right: Vector, *, penalty: float, counts: Vector | None = None) -> Calibrator:
+def fit(
+    features: Sequence[str], rows: Matrix, right: Vector, *, penalty: float, counts: Vector | None = None
+) -> Calibrator:
     """The calibrator that makes the answers seen likeliest, less penalty / 2 |weights|^2; the bias is free.
 
-    Newton's method on the log-likelihood (iteratively reweighted least squares), which is strictly concave in the weights,
-    with steps halved where one would overshoot.
+    Newton's method on the log-likelihood (iteratively reweighted least squares), which is strictly concave in the
+    weights, with steps halved where one would overshoot.
 
     Args:
         features: d names.
@@ -99,7 +101,8 @@ def fit(features: Sequence[str], rows: Matrix, right: Vector, *, penalty: float,
 
 
 def newton(design: Matrix, right: Vector, count: Vector, precision: Vector, prior: Vector, start: Vector) -> Vector:
-    """The theta that maximises sum of count log p(right | design theta) - 1/2 (theta - prior)' diag(precision) (theta - prior).
+    """The theta that maximises sum of count log p(right | design theta) - 1/2 (theta - prior)' diag(precision) (theta
+    - prior).
 
     Args:
         design: (n, d).

@@ -1,7 +1,7 @@
 """What is known of an answer when it is given, as a vector of numbers with names.
 
-Owns the evidence, the names of its features and how each is computed. Pure; it does not know what they are worth: that is
-fitted (`calibrator`).
+Owns the evidence, the names of its features and how each is computed. Pure; it does not know what they are worth:
+that is fitted (`calibrator`).
 """
 
 import math
@@ -69,8 +69,8 @@ def clues_of(
         mean_log_probability=math.fsum(clipped) / len(clipped),
         least_log_probability=min(clipped),
         tokens=len(clipped),
-        characters=len(text.strip()),
-        lines=sum(bool(line.strip()) for line in text.splitlines()),
+        characters=len(text),
+        lines=text.count("\n") + 1,
         first_entropy=first_entropy,
         sigma_0=sigma_0,
         sigma_n=sigma_n,
@@ -97,7 +97,8 @@ FEATURES: Final[Mapping[str, Callable[[Clues], float]]] = {
     "change": lambda c: c.change if c.change is not None else 0.0,
     "tuned": lambda c: float(c.change is not None),
 }
-"""Every feature that a calibration may name. A name is never given to another quantity: calibrations outlive versions."""
+"""Every feature that a calibration may name. A name is never given to another quantity: calibrations outlive
+versions."""
 
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "log-probabilities": ("mean_log_probability", "least_log_probability", "log_joint", "joint_probability"),

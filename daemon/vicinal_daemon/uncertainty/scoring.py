@@ -19,7 +19,8 @@ RESAMPLES: Final = 2000
 
 
 def auroc(claimed: Vector, right: Vector) -> float:
-    """The chance that a right answer is claimed to be likelier than a wrong one; equals count half. NaN if one is lacking.
+    """The chance that a right answer is claimed to be likelier than a wrong one; equals count half. NaN if one is
+    lacking.
 
     By ranks: (sum of the ranks of the right ones - n1 (n1 + 1) / 2) / (n1 n0).
     """
@@ -38,7 +39,8 @@ def brier(claimed: Vector, right: Vector) -> float:
 
 
 def brier_skill(claimed: Vector, right: Vector) -> float:
-    """1 - Brier / Brier of always claiming the share of right ones: 1 is perfect, 0 tells nothing. NaN if all are alike."""
+    """1 - Brier / Brier of always claiming the share of right ones: 1 is perfect, 0 tells nothing. NaN if all are
+    alike."""
     share = float(right.mean())
     variance = share * (1 - share)
     return 1 - brier(claimed, right) / variance if variance > 0 else float("nan")
