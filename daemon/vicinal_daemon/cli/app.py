@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 from vicinal_daemon.cli import (
     adapters,
     complete,
+    confidence,
     config,
     daemon,
     demo,
@@ -47,7 +48,10 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 failed, 2 the request cannot be right, 3 the index, 4 the model, 5 the daemon, "
     "6 dropped for a newer request, 130 interrupted, 143 terminated.",
 )
-_modules = (complete, query, lsp, index, status, demo, daemon, workspaces, adapters, feedback, models, config, doctor)
+_modules = (
+    complete, query, lsp, index, status, demo, daemon, workspaces, adapters, feedback, confidence, models, config,
+    doctor,
+)  # fmt: skip
 for module in _modules:
     module.register(app)
 
