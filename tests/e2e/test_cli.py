@@ -41,7 +41,14 @@ def test_complete_shows_both_texts_the_evidence_and_why(
     place = f"{shop}/shop/voucher.py:11:9"
     assert run(["complete", place, "--model", str(tiny_model_dir), "--explain", *FAST]) == 0
     shown = capsys.readouterr().out
-    for word in ("base model", "not yet calibrated", "learned from", "uncertainty after each pick", "guard", "tune"):
+    for word in (
+        "base model",
+        "sure that this is right",
+        "learned from",
+        "uncertainty after each pick",
+        "guard",
+        "tune",
+    ):
         assert word in shown
 
 
