@@ -71,6 +71,7 @@ def main() -> None:
             name: (found.commits.get(name, ""), found.languages[name].most_common(1)[0][0])
             for name in answers.repositories
         },
+        resamples=options.resamples,
     )
     print(sheet_table(fit))
     for file in [*([options.out] if options.out else []), *([SHIPPED] if options.ship else [])]:

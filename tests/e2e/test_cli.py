@@ -43,7 +43,7 @@ def test_complete_shows_both_texts_the_evidence_and_why(
     shown = capsys.readouterr().out
     for word in (
         "base model",
-        "sure that this is right",
+        "sure that this",
         "learned from",
         "uncertainty after each pick",
         "guard",

@@ -194,6 +194,7 @@ def calibrate(
     modes: Sequence[str],
     fitted_on: str,
     origins: Mapping[str, tuple[str, str]],
+    resamples: int = 1000,
 ) -> Calibration:
     """Fit on everything; the data sheet tells how good that is on repositories left out.
 
@@ -216,7 +217,7 @@ def calibrate(
         modes=tuple(modes),
         sources=tuple(sources),
         penalty=penalty,
-        measures=measured(answers, claimed),
+        measures=measured(answers, claimed, resamples=resamples),
         reliability=scoring.reliability(claimed, answers.right),
         hiding=tuple(scoring.hiding(claimed, answers.right, share) for share in HIDDEN),
     )

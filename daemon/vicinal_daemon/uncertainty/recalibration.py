@@ -13,12 +13,12 @@ import numpy as np
 from vicinal_daemon.uncertainty.calibrator import Vector, newton
 from vicinal_daemon.uncertainty.feedback import Outcome
 
-OFFSET_SPREAD: Final = 0.5
-"""How far repositories differ in the logit, a priori (standard deviation): .5 is from 50 % to 62 %."""
+OFFSET_SPREAD: Final = 0.6
+"""How far repositories differ in the logit, a priori (standard deviation): .6 is from 50 % to 65 %."""
 
-SLOPE_SPREAD: Final = 0.25
-"""How far they differ in the logit's slope. Together: ten judgements move an answer at 50 % by less than half of
-what they say by themselves, a hundred by more than four fifths."""
+SLOPE_SPREAD: Final = 0.35
+"""How far they differ in the logit's slope. With both, what was said at 80 % is said at 64 % after five of ten were
+right, and a hundred judgements bring a repository whose logits are off by 1, or have a slope of 0.6, to within 0.03."""
 
 LEAST_SLOPE: Final = 0.1
 """The order of answers stays that of the calibrator, whatever users say."""
