@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -139,8 +140,9 @@ def ablation_table(rows: list[fitting.Row]) -> str:
         )
     lines.append("")
     for row in rows[1:]:
-        where = ", ".join(f"{name} {step:+.3f}" for name, step in row.steps.items())
-        nothing = [name for name, step in row.steps.items() if not step > 0]
+        known = {name: step for name, step in row.steps.items() if isfinite(step)}  # not where all answers are alike
+        where = ", ".join(f"{name} {step:+.3f}" for name, step in known.items())
+        nothing = [name for name, step in known.items() if step <= 0]
         lines.append(f"`{row.name}`, AUROC by repository: {where}; adds nothing in: {', '.join(nothing) or 'none'}  ")
     return "\n".join(lines) + "\n"
 

@@ -171,6 +171,19 @@ def test_doctor_reports_and_fails_when_the_model_is_missing(
     assert any("vicinal models pull" in check["remedy"] for check in failed)
 
 
+def test_the_confidence_says_what_it_rests_on_and_what_a_threshold_hides(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["confidence", "--repo", str(shop), "--hide-wrong", "0.5", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["hide"]["wrong_hidden"] >= 0.5
+    assert said["local"] == {"offset": 0.0, "slope": 1.0, "observations": 0}
+    assert run(["confidence", "--repo", str(shop)]) == 0
+    shown = capsys.readouterr().out
+    for word in (said["sheet"]["model"], "AUROC", "how often it was right", "minConfidence", "No feedback here yet"):
+        assert word in shown
+
+
 def test_demo_says_when_there_is_no_such_package(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no package" in fails(capsys, 2, "demo", "--package", "no_such_package_anywhere")
 
