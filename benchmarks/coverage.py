@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from vicinal_daemon.evaluate.places import Place, hide, sample_places
+from vicinal_daemon.evaluate.tasks import Corpus, Task, sample_lines
 from vicinal_daemon.neighbourhood import query_text
 from vicinal_daemon.select import (
     Kernel,
@@ -36,7 +36,6 @@ from vicinal_daemon.select import (
     term_counts,
     weighted,
 )
-from vicinal_daemon.target import Target
 from vicinal_indexer.index import RepositoryIndex
 from vicinal_indexer.terms import subwords
 from vicinal_indexer.types import Candidate, Chunk, Region
@@ -133,14 +132,12 @@ def kernel_of(likeness: Likeness, texts: Sequence[str], query: str, dense: Kerne
     return kernel
 
 
-def measure(place: Place, index: RepositoryIndex, text: str, files: Mapping[str, list[str]], seed: int) -> list[float]:
+def measure(task: Task, index: RepositoryIndex, files: Mapping[str, list[str]], seed: int) -> list[float]:
     """For each recipe the shares found by 4 and by 8, and the characters of a pick; nothing if no identifier is new."""
-    cut = hide(text, place)
-    target = Target(place.path, cut.left, cut.truth, cut.right, place.first_line, 1, place.lines)
-    visible = cut.left[-CONTEXT:]
-    wanted = identifiers(cut.truth) - identifiers(visible)
-    region = Region(place.path, place.first_line - visible.count("\n"), place.last_line)
-    query = query_text(target)
+    visible = task.left[-CONTEXT:]
+    wanted = identifiers(task.truth) - identifiers(visible)
+    region = Region(task.path, task.line - visible.count("\n"), task.last_line)
+    query = query_text(task.target)
     found = index.search(query, limit=200, exclude=[region]) if wanted else []
     if not found:
         return []
@@ -198,11 +195,11 @@ def main() -> None:
                 files = dict(index.texts())
                 code = {path: text for path, text in files.items() if Path(path).suffix in CODE}
                 rows = {path: text.split("\n") for path, text in files.items()}
-                places = sample_places(code, options.places, options.seed, lines=LINES)
+                places = sample_lines(Corpus(code), options.places, options.seed, lines=LINES)
                 measured = [
                     values
                     for place in track(places, root.name, console=console)
-                    if (values := measure(place, index, code[place.path], rows, options.seed))
+                    if (values := measure(place, index, rows, options.seed))
                 ]
             tables[root.name] = np.array(measured).reshape(len(measured), len(RECIPES), len(PICKS) + 1)
             console.print(f"{root.name}: {len(measured)} of {len(places)} places have new identifiers")

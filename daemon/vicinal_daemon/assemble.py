@@ -3,15 +3,17 @@
 Owns that mapping. It decides nothing and runs nothing.
 """
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vicinal_daemon import protocol
 from vicinal_daemon.neighbourhood import Choice
-from vicinal_daemon.select import Selection
 from vicinal_daemon.select.strategies import Strategy
-from vicinal_daemon.uncertainty import confidence
+from vicinal_daemon.uncertainty import Belief, clues_of
+from vicinal_daemon.uncertainty.reasons import reasons
+from vicinal_daemon.uncertainty.score import explained
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +44,43 @@ def text_of(
     )
 
 
-def confidence_of(selection: Selection, log_probabilities: Sequence[float]) -> protocol.Confidence:
-    """The score of a text whose shown tokens have these natural log probabilities."""
-    score = confidence(selection, log_probabilities)
+def confidence_of(
+    belief: Belief,
+    choice: Choice,
+    text: str,
+    log_probabilities: Sequence[float],
+    *,
+    first_entropy: float,
+    least_token: str,
+) -> protocol.Confidence:
+    """How sure a text is whose shown tokens have these natural log probabilities.
+
+    Args:
+        first_entropy: nats, at its first token.
+        least_token: the least likely of those shown.
+    """
+    selection = choice.selection
+    clues = clues_of(
+        text,
+        log_probabilities,
+        first_entropy=first_entropy,
+        sigma_0=selection.sigma_0,
+        sigma_n=selection.sigma_n,
+        sigma_inf=selection.sigma_inf,
+        similarity=choice.similarity,
+    )
+    value = belief.in_text(clues)
     return protocol.Confidence(
-        value=score.value,
-        explained=score.explained,
-        token_probability=score.token_probability,
-        least_probability=score.least_probability,
+        value=value,
+        feedbacks=belief.local.observations,
+        reasons=[protocol.Reason(kind=why.kind, text=why.text) for why in reasons(value, clues, least_token)],
+        explained=explained(selection.sigma_0, selection.sigma_n),
+        token_probability=math.exp(clues.mean_log_probability) if clues is not None else 0.0,
+        least_probability=math.exp(clues.least_log_probability) if clues is not None else 0.0,
+        least_token=least_token,
+        first_entropy=first_entropy,
+        similarity=choice.similarity,
+        shown_tokens=clues.tokens if clues is not None else 0,
         sigma_0=selection.sigma_0,
         sigma_n=selection.sigma_n,
         sigma_inf=selection.sigma_inf,

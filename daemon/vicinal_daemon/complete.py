@@ -20,6 +20,7 @@ from vicinal_daemon.stages import OnStage, Stopwatch, silent
 from vicinal_daemon.target import Target
 from vicinal_daemon.tune.lora import Adapter, applied
 from vicinal_daemon.tune.tuner import OnStep, Tuned, TuningSettings, tune
+from vicinal_daemon.uncertainty import Belief
 from vicinal_indexer.index import RepositoryIndex
 from vicinal_indexer.types import Chunk
 
@@ -80,8 +81,12 @@ def complete(
     on_stage: OnStage = silent,
     cancelled: Cancelled = lambda: False,
     compare: bool = True,
+    belief: Belief,
 ) -> protocol.Answer:
     """Answer one request on an index that is up to date; with `compare` the base model completes too.
+
+    Args:
+        belief: how sure this repository's answers are.
 
     Raises:
         VicinalError: the store or the model cannot be used.
@@ -120,7 +125,6 @@ def complete(
     on_stage("generate", 0, 0)
     with watch.stage("generate"), _wearing(engine, tuned.adapter):
         text, generated = write(engine, prompt, target, settings, cancelled)
-    shown = generated.shown(text)
     scale = tuned.adapter.scale if tuned.adapter is not None else 0.0
     learned = Learned(len(tuned.losses), tuned.losses, tuned.context_loss, scale)
     return protocol.Answer(
@@ -131,7 +135,14 @@ def complete(
         completion=_text(text, generated, watch.seconds["generate"]),
         base=base,
         present=target.hidden,
-        confidence=confidence_of(choice.selection, shown),
+        confidence=confidence_of(
+            belief,
+            choice,
+            text,
+            generated.shown(text),
+            first_entropy=generated.first_entropy,
+            least_token=generated.least_sure(text),
+        ),
         adaptation=adaptation_of("fresh", strategy, learned),
         evidence=evidence_of(choice, len(tuned.losses), len(snippets)),
         candidates=len(chunks),

@@ -29,6 +29,7 @@ from vicinal_daemon.models import ModelFiles, resolve
 from vicinal_daemon.protocol.state import AdaptersState, AdapterState, DaemonState, Event, FeedbackState, QueueState
 from vicinal_daemon.scheduler import Cancellation
 from vicinal_daemon.tune.adapters import AdapterStore
+from vicinal_daemon.uncertainty.beliefs import name_of, open_beliefs
 from vicinal_daemon.uncertainty.feedback import AnswerFeatures, FeedbackStore, Outcome, feedback_file
 from vicinal_daemon.uncertainty.tally import tally
 from vicinal_daemon.workspaces import Workspace, Workspaces
@@ -61,13 +62,21 @@ class Daemon:
             data / "adapters", settings.adapters.limit_mb * 1_000_000, settings.adapters.limit_count
         )
         self.feedback = FeedbackStore(feedback_file(data))
+        self.beliefs = open_beliefs(data)
         self._notes = ThreadPoolExecutor(1, thread_name_prefix="feedback")  # in the order in which they come
         self.workspaces = Workspaces(
             load_settings, open_embedder, data, on_event=self.events.tell, on_changed=self._index_changed
         )
         self.accelerator = Accelerator(self._files, settings, engine_log(settings), self._engine_changed)
         self.desk = Desk(
-            settings, self.workspaces, self.accelerator, self.store, self._answered, self.events.tell, self._failed
+            settings,
+            self.workspaces,
+            self.accelerator,
+            self.store,
+            self._answered,
+            self.events.tell,
+            self.beliefs,
+            self._failed,
         )
         self.warm = WarmTrainer(
             settings,
@@ -189,7 +198,10 @@ class Daemon:
 
     def _note(self, answer: protocol.Answer) -> None:
         try:
-            self.feedback.record_answer(answer.id, _features(answer))
+            features = _features(answer)
+            self.feedback.record_answer(answer.id, features)
+            if not self.beliefs.knows(answer.repository):
+                self.beliefs.learn(features.repository, self.feedback)
         except VicinalError as error:
             log.warning("an answer could not be recorded: %s", error.message)
 
@@ -202,7 +214,12 @@ class Daemon:
         """
         if not self.settings.feedback.enabled:
             return False
-        await asyncio.get_running_loop().run_in_executor(self._notes, self.feedback.record, identity, outcome)
+
+        def note() -> None:
+            self.feedback.record(identity, outcome)
+            self.beliefs.learn(self.feedback.repository_of(identity), self.feedback)
+
+        await asyncio.get_running_loop().run_in_executor(self._notes, note)
         return True
 
     async def recorded(self) -> FeedbackState:
@@ -224,6 +241,7 @@ class Daemon:
             StoreUnavailable: it cannot be written.
         """
         await asyncio.get_running_loop().run_in_executor(self._notes, self.feedback.erase)
+        self.beliefs.forget()
 
     def _failed(self, error: VicinalError) -> None:
         self.metrics.dropped(error_type(type(error)))
@@ -266,4 +284,9 @@ def _features(answer: protocol.Answer) -> AnswerFeatures:
         trigger=answer.trigger,
         language=languages.detect(answer.path, ""),
         model=answer.model,
+        shown_tokens=confidence.shown_tokens,
+        first_entropy=confidence.first_entropy,
+        similarity=confidence.similarity,
+        change=confidence.change,
+        repository=name_of(answer.repository),
     )

@@ -23,6 +23,10 @@ VicinalError
 │   ├── DaemonUnreachable          it does not start, or does not answer
 │   └── AccessDenied               the token is missing or wrong, or a web page asked
 ├── PillowMissing (exit 1)         the package that draws PNGs is not installed
+├── CalibrationError (exit 1)
+│   ├── CalibrationDamaged         a file of the confidence's calibration is not as it was written
+│   ├── CalibrationUnwritable      it cannot be written
+│   └── RecordsTooFew              there is too little to fit a calibration on
 └── RequestDropped (exit 6)
     ├── Superseded                 a newer request for the same document took its place
     ├── Withdrawn                  it was cancelled
@@ -105,6 +109,28 @@ class EngineOutOfMemory(EngineFailed):
     """The engine process needed more memory than the settings allow, and was ended."""
 
     remedy = "raise engine.memory_mb, lower prompt.context_tokens or tune.max_tokens, or take a smaller model"
+
+
+class CalibrationError(VicinalError):
+    """How sure answers are cannot be said, or not be learned."""
+
+
+class CalibrationDamaged(CalibrationError):
+    """A calibration is not as it was written, or of another schema."""
+
+    remedy = "fit it again (benchmarks/calibrate.py); the one of the package comes back with a new installation"
+
+
+class CalibrationUnwritable(CalibrationError):
+    """A calibration cannot be written."""
+
+    remedy = "free some disk space or mend the permissions, or name another file"
+
+
+class RecordsTooFew(CalibrationError):
+    """There is too little to fit a calibration on."""
+
+    remedy = "give records of two repositories or more, with right answers and wrong ones in each fold"
 
 
 class DaemonError(VicinalError):

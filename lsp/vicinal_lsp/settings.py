@@ -49,7 +49,12 @@ class LspSettings:
     budget_invoked_ms: int = _setting(3000, "How long a completion that was asked for may take, in ms.", 1, 600_000)
     max_lines: int = _setting(8, "Lines at most in one completion.", 1, 100)
     alternatives: int = _setting(2, "Further completions beside the first where one was asked for.", 0, 4)
-    min_confidence: float = _setting(0.2, "Automatic completions with less confidence are not shown.", 0.0, 1.0)
+    min_confidence: float = _setting(
+        0.2,
+        "Automatic completions less sure than this are not shown; `vicinal confidence` says what a number hides.",
+        0.0,
+        1.0,
+    )
     feedback: bool = _setting(True, "Whether the daemon is told what became of completions. It stays on this machine.")
     notify: bool = _setting(True, "Whether each answer's confidence and evidence are sent as `vicinal/answer`.")
     menu: str = _setting(

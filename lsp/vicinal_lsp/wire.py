@@ -81,6 +81,7 @@ def explained(offer: Offer, text: str) -> str:
             "",
             f"**{offer.percent}% sure**, {answer.adaptation.kind}"
             + (f" after {answer.adaptation.steps} steps" if answer.adaptation.steps else ""),
+            *(["", *(f"- {reason.text}" for reason in reasons)] if (reasons := answer.confidence.reasons) else []),
             *(["", "It rests on", *evidence] if evidence else []),
         ]
     )

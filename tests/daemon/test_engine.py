@@ -73,6 +73,27 @@ def test_the_mass_over_allowed_tokens_is_one(engine: TransformersEngine) -> None
     assert all(0 < math.exp(value) <= 1 for value in generated.log_probabilities)
 
 
+def test_the_entropy_is_that_of_the_first_token_that_counts(engine: TransformersEngine) -> None:
+    """Without healing and with one token wanted: the entropy of the model's own next token."""
+    ids, _ = engine.codec.encode(TEXT)
+    with torch.inference_mode():
+        logits = engine.model(torch.tensor([ids])).logits[0, -1].double()
+    p = torch.softmax(logits, -1)
+    generated = engine.generate(prompt(TEXT, heals=False), never, max_tokens=3)
+    assert generated.first_entropy == pytest.approx(float(-(p * p.log()).sum()), abs=1e-4)
+    healed = engine.generate(prompt(TEXT), never, max_tokens=3)
+    assert 0 <= healed.first_entropy < math.log(len(engine.codec.vocabulary.tokens))
+    assert engine.generate(prompt(TEXT), never, max_tokens=3, cancelled=lambda: True).first_entropy == 0.0
+
+
+def test_the_least_sure_token_is_one_of_those_shown(engine: TransformersEngine) -> None:
+    generated = engine.generate(prompt(TEXT), never, max_tokens=6)
+    for length in range(len(generated.text) + 1):
+        shown = generated.text[:length]
+        assert generated.least_sure(shown) in shown
+    assert generated.least_sure("") == ""
+
+
 def test_same_prompt_same_answer(engine: TransformersEngine) -> None:
     first, second = (engine.generate(prompt(TEXT), never, max_tokens=8) for _ in range(2))
     assert first == second

@@ -1,12 +1,13 @@
 """What became of answers: kept across restarts, threads, kills and damage."""
 
+import json
 import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import count
 from pathlib import Path
 
@@ -201,3 +202,39 @@ def test_killed_at_any_moment_it_opens_with_what_was_noted(file: Path) -> None:
         with opened(file) as store:
             assert sum(told.outcomes == (Outcome("shown"),) for told in store.told()) >= 50 * (turn + 1)
     assert not list(file.parent.glob("*.damaged-*"))
+
+
+def test_what_an_older_version_wrote_is_brought_up_to_date(file: Path) -> None:
+    """Version 1 knew no repositories, and fewer features."""
+    file.parent.mkdir(parents=True)
+    with sqlite3.connect(file) as old:
+        old.executescript(
+            "CREATE TABLE answers (id TEXT PRIMARY KEY, at REAL NOT NULL, features TEXT NOT NULL) WITHOUT ROWID;"
+            "CREATE TABLE outcomes (answer TEXT NOT NULL REFERENCES answers (id) ON DELETE CASCADE, at REAL NOT NULL,"
+            " event TEXT NOT NULL, accepted_characters INTEGER, kept_share REAL, after_seconds REAL);"
+            "PRAGMA user_version = 1;"
+        )
+        newer = {"shown_tokens", "first_entropy", "similarity", "change", "repository"}
+        known = {name: value for name, value in asdict(FEATURES).items() if name not in newer}
+        old.execute("INSERT INTO answers VALUES ('old', 1.0, ?)", (json.dumps(known),))
+        old.execute("INSERT INTO outcomes VALUES ('old', 2.0, 'accepted', 5, NULL, NULL)")
+    old.close()
+    for _ in range(2):
+        with opened(file) as store:
+            (told,) = store.told()
+            assert (told.features, told.outcomes) == (FEATURES, (Outcome("accepted", 5),))
+            assert store.repository_of("old") == ""
+    assert not list(file.parent.glob("*.damaged-*"))
+
+
+def test_a_repository_is_told_its_last_judged_answers_only(file: Path) -> None:
+    with opened(file) as store:
+        for number in range(6):
+            store.record_answer(str(number), replace(FEATURES, repository="a" if number % 2 else "b"))
+        for number in (0, 1, 3):
+            store.record(str(number), Outcome("accepted"))
+        assert [one.id for one in store.told_of("a", 10)] == ["1", "3"]
+        assert [one.id for one in store.told_of("a", 1)] == ["3"]
+        assert store.told_of("a", 1)[0].outcomes == (Outcome("accepted"),)
+        assert store.repository_of("0") == "b"
+        assert store.told_of("", 10) == []

@@ -41,7 +41,14 @@ def test_complete_shows_both_texts_the_evidence_and_why(
     place = f"{shop}/shop/voucher.py:11:9"
     assert run(["complete", place, "--model", str(tiny_model_dir), "--explain", *FAST]) == 0
     shown = capsys.readouterr().out
-    for word in ("base model", "not yet calibrated", "learned from", "uncertainty after each pick", "guard", "tune"):
+    for word in (
+        "base model",
+        "sure that this",
+        "learned from",
+        "uncertainty after each pick",
+        "guard",
+        "tune",
+    ):
         assert word in shown
 
 
@@ -162,6 +169,19 @@ def test_doctor_reports_and_fails_when_the_model_is_missing(
     checks = json.loads(capsys.readouterr().out)
     failed = [check for check in checks if check["status"] == "fail"]
     assert any("vicinal models pull" in check["remedy"] for check in failed)
+
+
+def test_the_confidence_says_what_it_rests_on_and_what_a_threshold_hides(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["confidence", "--repo", str(shop), "--hide-wrong", "0.5", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["hide"]["wrong_hidden"] >= 0.5
+    assert said["local"] == {"offset": 0.0, "slope": 1.0, "observations": 0}
+    assert run(["confidence", "--repo", str(shop)]) == 0
+    shown = capsys.readouterr().out
+    for word in (said["sheet"]["model"], "AUROC", "how often it was right", "minConfidence", "No feedback here yet"):
+        assert word in shown
 
 
 def test_demo_says_when_there_is_no_such_package(capsys: pytest.CaptureFixture[str]) -> None:

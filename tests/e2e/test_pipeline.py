@@ -13,6 +13,9 @@ from vicinal_daemon.neighbourhood import choose, find_candidates
 from vicinal_daemon.protocol import Answer
 from vicinal_daemon.stages import Stopwatch
 from vicinal_daemon.target import Target, parse_location, read_target
+from vicinal_daemon.uncertainty import Belief
+from vicinal_daemon.uncertainty.calibration import default_calibration
+from vicinal_daemon.uncertainty.reasons import SURE
 from vicinal_indexer.index import RepositoryIndex
 
 NAMES = ("payment", "refund", "shipment", "return", "invoice", "discount")
@@ -38,7 +41,14 @@ def answer(shop: Path, homes: Path, engine: TransformersEngine, **flags: object)
     with RepositoryIndex.open(shop, homes) as index:
         index.sync()
         return complete(
-            target_in(shop), index, engine, chosen, repository=str(shop), skipped_files=0, watch=Stopwatch()
+            target_in(shop),
+            index,
+            engine,
+            chosen,
+            repository=str(shop),
+            skipped_files=0,
+            watch=Stopwatch(),
+            belief=Belief(default_calibration().calibrator),
         )
 
 
@@ -48,6 +58,9 @@ def test_an_answer_has_text_evidence_and_a_score(shop: Path, homes: Path, engine
     assert {piece.path for piece in got.evidence} & {f"shop/{name}.py" for name in NAMES}
     assert sum(piece.share for piece in got.evidence) == pytest.approx(1.0)
     assert 0 <= got.confidence.value <= 1
+    assert 0 < got.confidence.similarity <= 1
+    assert got.confidence.least_token in got.completion.text
+    assert (got.confidence.reasons == []) == (got.confidence.value >= SURE or not got.completion.text)
     assert got.confidence.sigma_inf <= got.confidence.sigma_n < got.confidence.sigma_0
     assert got.confidence.curve[0] == got.confidence.sigma_0
     assert {"candidates", "select", "tune", "guard", "generate", "base"} <= got.seconds.keys()

@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 from vicinal_daemon.cli import (
     adapters,
     complete,
+    confidence,
     config,
     daemon,
     demo,
@@ -62,6 +63,7 @@ _modules = (
     workspaces,
     adapters,
     feedback,
+    confidence,
     models,
     config,
     doctor,

@@ -143,7 +143,9 @@ def _here(root: Path, location: "Location", settings: "Settings", *, compare: bo
     from vicinal_daemon.complete import complete as run
     from vicinal_daemon.stages import Stopwatch
     from vicinal_daemon.target import read_target
+    from vicinal_daemon.uncertainty.beliefs import belief_about
 
+    belief = belief_about(str(root.resolve()), settings.index.data_dir)
     target = read_target(root, location, settings.generate.lines)
     watch = Stopwatch()
     with stages() as on_stage, open_workbench(root, settings, watch, on_stage) as bench:
@@ -157,4 +159,5 @@ def _here(root: Path, location: "Location", settings: "Settings", *, compare: bo
             watch=watch,
             on_stage=on_stage,
             compare=compare,
+            belief=belief,
         )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vicinal_daemon.evaluate.trial import Trial
 
 _BARS = "▁▂▃▄▅▆▇█"
+CURVE_ROWS = 5
 
 
 def show_answer(answer: Answer, *, explain: bool) -> None:
@@ -57,10 +58,14 @@ def _code(text: str) -> Text:
 def _confidence(answer: Answer) -> str:
     c = answer.confidence
     return (
-        f"confidence [bold]{c.value:.2f}[/] (not yet calibrated)   "
+        f"[bold]{c.value:.0%}[/] sure that this is right{_corrected(c.feedbacks)}   "
         f"sigma {c.sigma_0:.2f} -> {c.sigma_n:.2f}, irreducible {c.sigma_inf:.2f}   "
         f"tokens {c.token_probability:.2f}, least {c.least_probability:.2f}"
     )
+
+
+def _corrected(feedbacks: int) -> str:
+    return f" (corrected by {feedbacks} judgement{'' if feedbacks == 1 else 's'} here)" if feedbacks else ""
 
 
 def _adaptation(answer: Answer) -> Text:
@@ -113,12 +118,15 @@ def _evidence(answer: Answer) -> RenderableType:
 
 def _explanation(answer: Answer) -> RenderableType:
     c, a = answer.confidence, answer.adaptation
-    curve = "".join(_BARS[min(7, int(8 * value / c.sigma_0))] for value in c.curve) if c.sigma_0 > 0 else ""
-    lines = [
-        f"uncertainty after each pick  {curve}  " + " ".join(f"{value:.2f}" for value in c.curve),
+    lines: list[RenderableType] = [Text(f"why it is not surer: {reason.text}", "yellow") for reason in c.reasons]
+    lines += [
+        uncertainty_curve(c.curve, c.sigma_inf),
         f"{c.explained:.0%} of the variance at the prompt is explained by the picks; "
         f"no code of this repo can take sigma below {c.sigma_inf:.2f}",
-        f"{answer.candidates} candidates, strategy {a.strategy}, {a.steps} steps, adaptation {a.kind}",
+        f"tokens: on average {c.token_probability:.2f}, the least sure {c.least_probability:.2f}: "
+        f"{escape(repr(c.least_token))}; entropy at the first {c.first_entropy:.2f} nats",
+        f"{answer.candidates} candidates, the nearest one is {c.similarity:.2f} alike; "
+        f"strategy {a.strategy}, {a.steps} steps, adaptation {a.kind}",
     ]
     if a.losses:
         lines.append("loss on each example before its step  " + " ".join(f"{value:.2f}" for value in a.losses))
@@ -128,7 +136,29 @@ def _explanation(answer: Answer) -> RenderableType:
             f"guard, loss on the visible context: base {a.guard.base:.3f}, half {a.guard.half:.3f}, "
             f"full {a.guard.full:.3f} -> the adapter was {verdict}"
         )
-    return Panel("\n".join(lines), title="why", title_align="left", border_style="dim")
+    return Panel(Group(*lines), title="why", title_align="left", border_style="dim")
+
+
+def uncertainty_curve(curve: Sequence[float], irreducible: float, height: int = CURVE_ROWS) -> Text:
+    """sigma after each pick as bars, with sigma_inf as a line that no bar can go below.
+
+    Args:
+        curve: sigma_0 .. sigma_n.
+        irreducible: sigma_inf.
+    """
+    top = max(*curve, irreducible, 1e-9)
+    drawn = Text("uncertainty after each pick\n")
+    floor = min(height - 1, int(irreducible / top * height))
+    for row in range(height - 1, -1, -1):
+        mark = curve[0] if row == height - 1 else irreducible if row == floor else None
+        drawn.append(f"{mark:5.2f} " if mark is not None else " " * 6, "dim")
+        for sigma in curve:
+            filled = sigma / top * height - row
+            bar = " " if filled <= 0 else _BARS[min(7, max(0, round(8 * filled) - 1))]
+            drawn.append(bar * 2 + " " if bar != " " or row != floor else "── ", "cyan" if bar != " " else "dim")
+        drawn.append("── no code of this repository takes it lower\n" if row == floor else "\n", "dim")
+    drawn.append(" " * 6 + "".join(f"{pick:<3d}" for pick in range(len(curve))) + "picks", "dim")
+    return drawn
 
 
 def _times(answer: Answer) -> str:

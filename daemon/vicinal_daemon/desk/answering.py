@@ -21,6 +21,7 @@ from vicinal_daemon.scheduler import Priority, Ticket
 from vicinal_daemon.stages import OnStage, Stopwatch
 from vicinal_daemon.studies import Recipe, Studies, learned_from
 from vicinal_daemon.tune.adapters import AdapterStore
+from vicinal_daemon.uncertainty.beliefs import Beliefs
 from vicinal_daemon.worker.messages import Alternative, Code, Wear, Written
 
 UNBOUND_LINES = 4
@@ -36,6 +37,7 @@ class Rooms:
     studies: Studies
     finder: Finder
     writer: Writer
+    beliefs: Beliefs
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,14 @@ class Answering:
             alternatives=[_text_of(other, other.seconds) for other in written.alternatives],
             base=base,
             present=job.target.hidden,
-            confidence=confidence_of(found.choice.selection, written.log_probabilities),
+            confidence=confidence_of(
+                self._rooms.beliefs.of(job.root),
+                found.choice,
+                written.text,
+                written.log_probabilities,
+                first_entropy=written.first_entropy,
+                least_token=written.least_token,
+            ),
             adaptation=adaptation_of(
                 plan.kind, job.settings.select.strategy, learned, nearness=nearness, behind=plan.behind
             ),

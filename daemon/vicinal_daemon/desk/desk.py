@@ -34,6 +34,7 @@ from vicinal_daemon.studies import Recipe, Studies, Study
 from vicinal_daemon.target import cut, read_document
 from vicinal_daemon.tune.adapter_file import AdapterInfo
 from vicinal_daemon.tune.adapters import AdapterStore
+from vicinal_daemon.uncertainty.beliefs import Beliefs
 from vicinal_daemon.worker.messages import Wear
 from vicinal_daemon.workspaces import Workspace, Workspaces
 from vicinal_indexer.errors import InputError, VicinalError
@@ -58,6 +59,7 @@ class Desk:
         store: AdapterStore,
         on_answer: Callable[[protocol.Answer], None],
         on_event: Callable[[Event], None],
+        beliefs: Beliefs,
         on_error: Callable[[VicinalError], None] = lambda error: None,
     ) -> None:
         self._settings = settings
@@ -74,7 +76,7 @@ class Desk:
         self.studies = Studies(accelerator, store, self._studied, self._is_current, self._stepped)
         finder = Finder(accelerator, store, self.studies)
         writer = Writer(accelerator)
-        self._rooms = Rooms(accelerator, store, self.studies, finder, writer)
+        self._rooms = Rooms(accelerator, store, self.studies, finder, writer, beliefs)
         self.ahead = ReadingAhead(accelerator, writer)
         self.recent: deque[RecentAnswer] = deque(maxlen=RECENT_ANSWERS)
         self.last_asked = time.monotonic()

@@ -8,14 +8,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from vicinal_daemon.assemble import confidence_of
 from vicinal_daemon.complete import prompt_for, tuning_settings
 from vicinal_daemon.config import Settings
-from vicinal_daemon.evaluate.metrics import edit_similarity, is_exact
 from vicinal_daemon.evaluate.modes import Data, Mode, Ranking, Recalled, Start
+from vicinal_daemon.evaluate.outcome import Outcome, record_of
 from vicinal_daemon.evaluate.planted import planted
 from vicinal_daemon.evaluate.reading import Reader, Reading, Written
-from vicinal_daemon.evaluate.record import Evidence, Record
+from vicinal_daemon.evaluate.record import Record
 from vicinal_daemon.evaluate.tasks import Task
 from vicinal_daemon.generate.engine import Mix
 from vicinal_daemon.generate.prompt import Prompt, headed, last_tokens
@@ -27,6 +26,8 @@ from vicinal_daemon.tune.guard import GUARD_SCALES, best_scale
 from vicinal_daemon.tune.lora import Adapter
 from vicinal_daemon.tune.run import TuningRun
 from vicinal_daemon.tune.wardrobe import Wardrobe
+from vicinal_daemon.uncertainty import Belief
+from vicinal_daemon.uncertainty.calibration import default_calibration
 from vicinal_indexer.index import RepositoryIndex
 from vicinal_indexer.types import Chunk, Region
 
@@ -56,6 +57,7 @@ class Lab:
     Attributes:
         repo: the repository's name in the records.
         wardrobe: of the engine's model.
+        belief: how the confidence is told.
         remembered: the repository's tokens; needed by modes with a memory.
         warm: the repository's own adapter; None where its guard dropped it, and the base stands for it.
     """
@@ -69,6 +71,7 @@ class Lab:
     warm: Adapter | None = None
     extent: Extent = Extent()
     remembered: Remembered | None = None
+    belief: Belief = field(default_factory=lambda: Belief(default_calibration().calibrator))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,7 +180,7 @@ class _Desk:
         prompt, seconds = self._prompt(mode)
         reading, written = self._base_reading(prompt, mode), self._base_text(prompt, mode)
         seconds += reading.seconds + written.seconds
-        return self._record(mode, written, reading.bits, reading.bits, 0, 0.0, seconds, None, same=True)
+        return self._record(mode, Outcome(written, written, reading.bits, reading.bits, seconds))
 
     # Adapters
 
@@ -238,12 +241,8 @@ class _Desk:
             change -= lab.reader.log_probability("base", prompt, written.shown)
         seconds += written.seconds
         bits, full = readings[kept].bits, readings[own].bits
-        record = self._record(
-            mode, written, bits, full, worn.steps, kept, seconds, change, same=written.shown == base.shown
-        )
-        return (
-            replace(record, curve=self._curve(prompt, mode, worn, full)) if lab.extent.curve and worn.steps else record
-        )
+        curve = self._curve(prompt, mode, worn, full) if lab.extent.curve and worn.steps else {}
+        return self._record(mode, Outcome(written, base, bits, full, seconds, worn.steps, kept, change, curve))
 
     def _curve(self, prompt: Prompt, mode: Mode, worn: _Worn, last: float) -> dict[int, float]:
         bits = {0: self._base_reading(prompt, mode).bits, worn.steps: last}
@@ -256,56 +255,9 @@ class _Desk:
     def _under(self, scale: float) -> str:
         return f"adapter {self._adapters} at {scale:g}"
 
-    # The record
-
-    def _record(
-        self,
-        mode: Mode,
-        written: Written,
-        bits: float,
-        unguarded: float,
-        steps: int,
-        scale: float,
-        seconds: float,
-        change: float | None,
-        *,
-        same: bool,
-    ) -> Record:
-        task = self._task
+    def _record(self, mode: Mode, outcome: Outcome) -> Record:
         choice, _ = self._choice(_chooser(mode), mode.data)
-        evidence = Evidence(
-            log_probabilities=tuple(round(value, 5) for value in written.log_probabilities),
-            # Engines that do not tell it leave it out.
-            first_entropy=getattr(written.generated, "first_entropy", None),
-            sigma_0=choice.selection.sigma_0,
-            sigma_n=choice.selection.sigma_n,
-            sigma_inf=choice.selection.sigma_inf,
-            similarity=choice.similarity,
-            change=change,
-            base_text_same=same,
-        )
-        return Record(
-            repo=self._lab.repo,
-            task=task.id,
-            kind=task.kind,
-            path=task.path,
-            line=task.line,
-            language=task.language,
-            mode=mode.name,
-            truth=task.truth,
-            text=written.shown,
-            exact=is_exact(written.shown, task.truth),
-            similarity=edit_similarity(written.shown, task.truth),
-            bits=bits,
-            bytes=len(task.truth.encode()) + 1,
-            unguarded_bits=unguarded,
-            steps=steps,
-            scale=scale,
-            seconds=seconds,
-            confidence=confidence_of(choice.selection, written.log_probabilities).value,
-            evidence=evidence,
-            curve={},
-        )
+        return record_of(self._lab.repo, self._task, mode, choice, outcome, self._lab.belief)
 
 
 def _chooser(mode: Mode) -> Strategy:

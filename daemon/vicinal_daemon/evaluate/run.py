@@ -24,6 +24,8 @@ from vicinal_daemon.generate.remembered import Remembered
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.stages import OnStage
 from vicinal_daemon.tune.wardrobe import Wardrobe
+from vicinal_daemon.uncertainty import Belief
+from vicinal_daemon.uncertainty.calibration import load
 from vicinal_indexer.errors import InputError
 from vicinal_indexer.index import RepositoryIndex
 
@@ -120,7 +122,9 @@ def run(
         jobs = remaining(tasks, order.modes, file.done() if file is not None else set())
         folder = order.out.parent if order.out is not None else None
         with Wardrobe(engine.model) as wardrobe:
-            lab = Lab(header.repo, engine, wardrobe, Reader(engine, settings), index, settings, None, extent)
+            belief = Belief(load(settings.index.data_dir).calibrator)
+            reader = Reader(engine, settings)
+            lab = Lab(header.repo, engine, wardrobe, reader, index, settings, extent=extent, belief=belief)
             meter = _Meter(on_stage, len(jobs))
             here, gone = [j for j in jobs if not j.task.commit], [j for j in jobs if j.task.commit]
             if here:

@@ -41,6 +41,7 @@ def greedy(
     healed = len(prefix)
     written = bytearray()
     pieces: list[tuple[int, float]] = []  # bytes of the answer so far, log p: of each token that counts
+    first_entropy: float | None = None
     unread = ids[:keep]
     said = list(unread)
     started, read_seconds, tokens, finished = time.perf_counter(), 0.0, 0, False
@@ -64,6 +65,8 @@ def greedy(
         prefix = prefix[len(piece) :]
         if len(written) > healed:
             pieces.append((len(written) - healed, _log_probability(logits, token)))
+            if first_entropy is None:
+                first_entropy = _entropy(logits)
             # An unfinished character at the end waits for its next token.
             finished = stop(written[healed:].decode(errors="ignore"))
             if finished or len(pieces) >= max_tokens:
@@ -82,6 +85,7 @@ def greedy(
         read_seconds=read_seconds or time.perf_counter() - started,
         tokens=tokens,
         finished=finished,
+        first_entropy=first_entropy or 0.0,
     )
 
 
@@ -116,3 +120,11 @@ def log_softmax(logits: Logits) -> Logits:
     shifted = logits - logits.max()
     result: Logits = shifted - np.log(np.exp(shifted).sum())
     return result
+
+
+def _entropy(logits: Logits) -> float:
+    """In nats; what healing does not allow has no part in it."""
+    shifted = logits[np.isfinite(logits)].astype(np.float64) - float(logits.max())
+    weights = np.exp(shifted)
+    total = float(weights.sum())
+    return max(0.0, float(np.log(total) - (weights * shifted).sum() / total))

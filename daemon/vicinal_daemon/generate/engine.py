@@ -33,6 +33,8 @@ class Generated:
         read_seconds: that reading them took.
         tokens: generated, with those that only healed.
         finished: whether it ended by itself, by an end token or the stop rule.
+        first_entropy: in nats, of the distribution from which the first of `log_probabilities` was taken, after
+            healing; 0 if there is none.
     """
 
     text: str
@@ -43,11 +45,20 @@ class Generated:
     read_seconds: float = field(default=0.0, compare=False)
     tokens: int = 0
     finished: bool = False
+    first_entropy: float = 0.0
 
     def shown(self, text: str) -> tuple[float, ...]:
         """log p of the tokens that are in `text`, a beginning of what was generated."""
         spans = zip(self.spans, self.log_probabilities, strict=True)
         return tuple(value for (start, _), value in spans if start < len(text))
+
+    def least_sure(self, text: str) -> str:
+        """The least likely token in `text`, a beginning of what was generated; "" if there is none."""
+        shown = self.shown(text)
+        if not shown:
+            return ""
+        start, end = self.spans[shown.index(min(shown))]
+        return text[start:end]
 
 
 class Engine(Protocol):

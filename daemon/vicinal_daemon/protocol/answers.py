@@ -22,16 +22,41 @@ class Text(Message):
     finished: bool = Field(default=True, description="whether it ended by itself, not at generate.max_tokens")
 
 
+class Reason(Message):
+    """Why an answer is not surer."""
+
+    kind: Literal["unknown", "unlearned", "ambiguous"] = Field(
+        description="`unknown`: the repository has nothing like this; `unlearned`: the model has not learned it yet; "
+        "`ambiguous`: the text itself could go on in several ways"
+    )
+    text: str = Field(description="the same in words, with the numbers")
+
+
 class Confidence(Message):
     """How far to trust the answer."""
 
-    value: float = Field(ge=0, le=1, description="geometric mean of `explained` and `token_probability`")
-    calibrated: Literal[False] = Field(
-        default=False, description="not yet: the number orders answers, it does not promise a frequency"
+    value: float = Field(
+        ge=0,
+        le=1,
+        description="the probability that the text shown is right: what the user wants there, character by character "
+        "but for white space at its ends (docs/uncertainty.md)",
     )
+    calibrated: bool = Field(default=True, description="whether `value` is a probability; it always is, from 0.6 on")
+    feedbacks: int = Field(default=0, ge=0, description="judgements of this repository's users that corrected it")
+    reasons: list[Reason] = Field(default_factory=list, description="why it is not surer; empty if it is sure")
     explained: float = Field(ge=0, le=1, description="1 - sigma_n^2 / sigma_0^2")
     token_probability: float = Field(ge=0, le=1, description="geometric mean over the tokens shown")
     least_probability: float = Field(ge=0, le=1, description="of the least likely token shown")
+    least_token: str = Field(default="", description="the least likely token shown")
+    first_entropy: float = Field(default=0.0, ge=0, description="nats, at the first token of the text")
+    similarity: float = Field(
+        default=0.0, ge=0, description="the largest kernel value between the prompt and a candidate"
+    )
+    change: float | None = Field(
+        default=None,
+        description="by how much tuning raised the mean log probability of this text; null if that was not measured",
+    )
+    shown_tokens: int = Field(default=0, ge=0, description="tokens of the text shown, as they were generated")
     sigma_0: float = Field(ge=0, description="uncertainty at the prompt before any code was studied")
     sigma_n: float = Field(ge=0, description="after the code that was chosen")
     sigma_inf: float = Field(ge=0, description="irreducible: what no code of this repo can remove")

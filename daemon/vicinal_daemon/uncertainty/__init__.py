@@ -1,5 +1,6 @@
-"""How far to trust an answer: posterior variance and token evidence -> one number. Pure."""
+"""How far to trust an answer: clues -> features -> a calibrated probability, and reasons; what became of answers."""
 
-from vicinal_daemon.uncertainty.score import Confidence, confidence
+from vicinal_daemon.uncertainty.features import Clues, clues_of
+from vicinal_daemon.uncertainty.score import Belief
 
-__all__ = ["Confidence", "confidence"]
+__all__ = ["Belief", "Clues", "clues_of"]

@@ -9,23 +9,29 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from vicinal_indexer.errors import InputError, StoreUnavailable
 
-VERSION = 1
+VERSION = 2
+"""1: without the column `repository`, and without the last five of `AnswerFeatures`; it is brought up to date in
+place."""
+
 KEPT = 50_000
 """Answers that are kept; the oldest give way when the file is opened."""
 
 EventName = Literal["shown", "accepted", "partly", "rejected", "survived"]
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS answers (id TEXT PRIMARY KEY, at REAL NOT NULL, features TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS answers (
+    id TEXT PRIMARY KEY, at REAL NOT NULL, features TEXT NOT NULL, repository TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS answers_by_time ON answers (at);
+CREATE INDEX IF NOT EXISTS answers_by_repository ON answers (repository, at);
 CREATE TABLE IF NOT EXISTS outcomes (
     answer TEXT NOT NULL REFERENCES answers (id) ON DELETE CASCADE,
     at REAL NOT NULL,
@@ -36,6 +42,7 @@ CREATE TABLE IF NOT EXISTS outcomes (
 );
 CREATE INDEX IF NOT EXISTS outcomes_by_answer ON outcomes (answer);
 """
+_OUTCOMES = "SELECT answer, event, accepted_characters, kept_share, after_seconds"
 _log = logging.getLogger(__name__)
 
 
@@ -59,6 +66,9 @@ class AnswerFeatures:
         trigger: `invoked` or `automatic`.
         language: of the document, "" if not known.
         model: its name.
+        shown_tokens, first_entropy, similarity, change: see `uncertainty.features.Clues`; None in what was told before
+            they were known, which then teaches the calibration nothing.
+        repository: a digest of where it lies, "" if it has none.
     """
 
     value: float
@@ -77,6 +87,11 @@ class AnswerFeatures:
     trigger: str
     language: str
     model: str
+    shown_tokens: int | None = None
+    first_entropy: float | None = None
+    similarity: float | None = None
+    change: float | None = None
+    repository: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +141,12 @@ class FeedbackStore:
         Raises:
             StoreUnavailable: it cannot be written.
         """
-        row = (answer, self._now(), json.dumps(asdict(features)))
+        row = (answer, self._now(), json.dumps(asdict(features)), features.repository)
         with self._using() as connection:
             connection.execute(
-                "INSERT INTO answers VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET features = excluded.features", row
+                "INSERT INTO answers (id, at, features, repository) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (id) DO UPDATE SET features = excluded.features, repository = excluded.repository",
+                row,
             )
 
     def record(self, answer: str, outcome: Outcome) -> None:
@@ -150,15 +167,35 @@ class FeedbackStore:
     def told(self) -> list[Told]:
         """All answers, the oldest first, each with what became of it."""
         with self._using() as connection:
-            outcomes: dict[str, list[Outcome]] = {}
-            for answer, *said in connection.execute(
-                "SELECT answer, event, accepted_characters, kept_share, after_seconds FROM outcomes ORDER BY rowid"
-            ):
-                outcomes.setdefault(answer, []).append(Outcome(*said))
-            return [
-                Told(answer, at, AnswerFeatures(**json.loads(features)), tuple(outcomes.get(answer, ())))
-                for answer, at, features in connection.execute("SELECT * FROM answers ORDER BY at, id")
+            return _told(
+                connection.execute("SELECT id, at, features FROM answers ORDER BY at, id").fetchall(),
+                connection.execute(f"{_OUTCOMES} FROM outcomes ORDER BY rowid").fetchall(),
+            )
+
+    def told_of(self, repository: str, limit: int) -> list[Told]:
+        """The last `limit` answers of a repository of which something became, the oldest first.
+
+        Args:
+            repository: as in `AnswerFeatures`.
+        """
+        with self._using() as connection:
+            answers = connection.execute(
+                "SELECT id, at, features FROM answers WHERE repository = ?"
+                " AND EXISTS (SELECT 1 FROM outcomes WHERE answer = id) ORDER BY at DESC, id DESC LIMIT ?",
+                (repository, limit),
+            ).fetchall()
+            outcomes = [
+                row
+                for answer, *_ in answers
+                for row in connection.execute(f"{_OUTCOMES} FROM outcomes WHERE answer = ? ORDER BY rowid", (answer,))
             ]
+        return _told(answers[::-1], outcomes)
+
+    def repository_of(self, answer: str) -> str:
+        """Of an answer that was recorded, as in `AnswerFeatures`; "" if it has none."""
+        with self._using() as connection:
+            row = connection.execute("SELECT repository FROM answers WHERE id = ?", (answer,)).fetchone()
+        return str(row[0]) if row is not None else ""
 
     def erase(self) -> None:
         """Forget everything, also what was set aside.
@@ -219,8 +256,10 @@ class FeedbackStore:
             connection.execute("PRAGMA secure_delete = ON")
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-            if said != "ok" or version not in (0, VERSION):
+            if said != "ok" or version not in (0, 1, VERSION):
                 raise _Damaged(said if said != "ok" else f"it is of version {version}")
+            if version == 1:
+                _bring_up_to_date(connection)
             connection.executescript(_SCHEMA)
             with connection:
                 connection.execute(f"PRAGMA user_version = {VERSION}")
@@ -243,6 +282,25 @@ class FeedbackStore:
             self._file.replace(aside)
         for suffix in ("-wal", "-shm"):
             self._file.with_name(self._file.name + suffix).unlink(missing_ok=True)
+
+
+def _told(answers: Sequence[Any], outcomes: Sequence[Any]) -> list[Told]:
+    became: dict[str, list[Outcome]] = {}
+    for answer, *said in outcomes:
+        became.setdefault(answer, []).append(Outcome(*said))
+    return [
+        Told(answer, at, AnswerFeatures(**json.loads(features)), tuple(became.get(answer, ())))
+        for answer, at, features in answers
+    ]
+
+
+def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+    """From version 1. Two processes may do it at once: the second finds it done."""
+    connection.execute("BEGIN IMMEDIATE")
+    with connection:
+        columns = {name for _, name, *_ in connection.execute("PRAGMA table_info(answers)")}
+        if "repository" not in columns:
+            connection.execute("ALTER TABLE answers ADD COLUMN repository TEXT NOT NULL DEFAULT ''")
 
 
 class _Damaged(sqlite3.DatabaseError):

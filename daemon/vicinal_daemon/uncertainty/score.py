@@ -1,44 +1,34 @@
-"""From sigma and token probabilities to one number in [0, 1].
+"""From the clues of an answer to the probability that it is right.
 
-Owns the combination. It is *not yet calibrated*: it orders answers, it does not promise a frequency.
+Owns the combination: the calibrator, and what this repository's users made of it. It does not know where either
+comes from.
 """
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vicinal_daemon.select import Selection
+from vicinal_daemon.uncertainty.calibrator import Calibrator, probability
+from vicinal_daemon.uncertainty.features import Clues, vector
+from vicinal_daemon.uncertainty.recalibration import UNCHANGED, Recalibration
 
 
 @dataclass(frozen=True, slots=True)
-class Confidence:
-    """One number and what it is made of.
+class Belief:
+    """How clues are weighed, for one repository."""
 
-    Attributes:
-        value: in [0, 1]; the geometric mean of `explained` and `token_probability`.
-        explained: 1 - sigma_n^2 / sigma_0^2, the share of the uncertainty at the prompt that the picks remove.
-        token_probability: the geometric mean of the probabilities of the tokens shown; 0 if there is none.
-        least_probability: of the least likely token shown.
-    """
+    calibrator: Calibrator
+    local: Recalibration = UNCHANGED
 
-    value: float
-    explained: float
-    token_probability: float
-    least_probability: float
+    def in_text(self, clues: Clues | None) -> float:
+        """The probability that the text shown is right: the line is the one that the user wants, character by
+        character.
+
+        Where feedback exists it is that of being kept. Nothing shown is never right: 0.
+        """
+        if clues is None:
+            return 0.0
+        return float(probability(self.local.logit(self.calibrator.logit(vector(clues, self.calibrator.features)))))
 
 
-def confidence(selection: Selection, log_probabilities: Sequence[float]) -> Confidence:
-    """Combine the surrogate's view (does the repo cover this prompt?) with the model's (does the text flow?).
-
-    Args:
-        selection: its variances tell sigma_0 and sigma_n.
-        log_probabilities: natural logs, of the tokens that are shown.
-    """
-    explained = 1 - selection.variances[-1] / selection.variances[0] if selection.variances[0] > 0 else 0.0
-    if log_probabilities:
-        mean = math.exp(math.fsum(log_probabilities) / len(log_probabilities))
-        least = math.exp(min(log_probabilities))
-    else:
-        mean = least = 0.0
-    explained = min(1.0, max(0.0, explained))
-    return Confidence(math.sqrt(explained * mean), explained, mean, least)
+def explained(sigma_0: float, sigma_n: float) -> float:
+    """1 - sigma_n^2 / sigma_0^2: the share of the variance at the prompt that the picks remove, in [0, 1]."""
+    return min(1.0, max(0.0, 1 - (sigma_n / sigma_0) ** 2)) if sigma_0 > 0 else 0.0

@@ -311,4 +311,6 @@ def _written(text: str, generated: Generated, seconds: float) -> Written:
         read_seconds=generated.read_seconds,
         write_seconds=max(0.0, seconds - generated.read_seconds),
         finished=generated.finished,
+        first_entropy=generated.first_entropy,
+        least_token=generated.least_sure(text),
     )

@@ -105,6 +105,8 @@ class Written:
         read_seconds, write_seconds: of reading the prompt, of writing; without those of the alternatives.
         finished: whether it ended by itself (end token or stop rule) rather than by `max_tokens` or cancellation.
         alternatives: other texts, the likeliest tokens first; all differ, none is empty.
+        first_entropy: nats, at the first token of the text.
+        least_token: the least likely token shown.
     """
 
     text: str
@@ -116,6 +118,8 @@ class Written:
     write_seconds: float
     finished: bool
     alternatives: tuple[Alternative, ...] = ()
+    first_entropy: float = 0.0
+    least_token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
