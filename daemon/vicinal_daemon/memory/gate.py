@@ -62,38 +62,55 @@ class Gate:
         weights /= weights.sum()
         said, which = np.unique(tokens, return_inverse=True)
         memory = np.bincount(which, weights, minlength=len(said)).astype(np.float64)
-        share = self._share(log_probabilities, model, said, memory, weights, which, features[:, 0])
+        best = int(memory.argmax())
+        told = gate_features(
+            told_of(log_probabilities),
+            features[:, 0],
+            float(memory[best]),
+            float(-(weights * np.log(memory[which])).sum()),
+            float(log_probabilities[said[best]]),
+            float(said[best] == log_probabilities.argmax()),
+        )
+        share = float(1 / (1 + np.exp(-np.dot(self.gate_weights, told))))
         mixture = model * (1 - share)
         mixture[said] += share * memory
         return mixture
 
-    def _share(
-        self,
-        log_probabilities: NDArray[np.float32],
-        model: Vector,
-        said: NDArray[np.int64],
-        memory: Vector,
-        weights: Vector,
-        which: NDArray[np.intp],
-        lengths: Vector,
-    ) -> float:
-        """lambda, in (0, 1)."""
-        best = int(memory.argmax())
-        longest = float(lengths.max())
-        known = model > 0
-        features = (
-            1.0,
-            longest / 8,
-            float(np.log1p(longest)),
-            float(np.log1p((lengths == longest).sum())),
-            float(memory[best]),
-            float(-(weights * np.log(memory[which])).sum()),
-            float(model.max()),
-            float(-(model[known] * log_probabilities[known]).sum()) / 3,
-            max(-12.0, float(log_probabilities[said[best]])) / 4,
-            float(said[best] == log_probabilities.argmax()),
-        )
-        return float(1 / (1 + np.exp(-np.dot(self.gate_weights, features))))
+
+def told_of(log_probabilities: NDArray[np.float32]) -> tuple[float, float]:
+    """The largest probability of a distribution, (V,) natural logs, and its entropy in nats."""
+    known = log_probabilities[np.isfinite(log_probabilities)].astype(np.float64)
+    chances = np.exp(known)
+    return float(chances.max()), float(-(chances * known).sum())
+
+
+def gate_features(
+    model: tuple[float, float], lengths: Vector, best: float, spread: float, model_of_best: float, agree: float
+) -> tuple[float, ...]:
+    """The features f of the gate, of about unit size.
+
+    Args:
+        model: see `told_of`.
+        lengths: (H,) of the matches, H > 0.
+        best: p_memory of the token that the memory thinks likeliest.
+        spread: the entropy of p_memory in nats.
+        model_of_best: log p_model of that token.
+        agree: 1 if the model thinks the same likeliest, else 0.
+    """
+    longest = float(lengths.max())
+    count = float((lengths == longest).sum())
+    return (
+        1.0,
+        longest / 8,
+        float(np.log1p(longest)),
+        float(np.log1p(count)),
+        best,
+        spread,
+        model[0],
+        model[1] / 3,
+        max(-12.0, model_of_best) / 4,
+        agree,
+    )
 
 
 @cache

@@ -45,13 +45,14 @@ class Memory:
             context: the tokens so far.
             log_probabilities: (V,) the model's, for the next one; -inf stays -inf where a token is not allowed.
         """
-        tokens, features = self._recall(context)
+        tokens, features = self.recall(context)
         allowed = np.isfinite(log_probabilities[tokens])
         mixture = self._gate.mixed(log_probabilities, tokens[allowed], features[allowed])
         with np.errstate(divide="ignore"):
             return np.log(mixture).astype(np.float32)
 
-    def _recall(self, context: Sequence[int]) -> tuple[NDArray[np.int64], Vector]:
+    def recall(self, context: Sequence[int]) -> tuple[NDArray[np.int64], Vector]:
+        """What followed on the longest matches: (H,) tokens and the matches' (H, len(MATCH_FEATURES)) features."""
         elsewhere = self._repository.matches(context, MOST_MATCHES, without=self._path)
         here = self._own.matches(context, MOST_MATCHES)
         features = np.vstack([self._of_others(elsewhere), self._of_own(here)])
