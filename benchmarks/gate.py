@@ -2,9 +2,9 @@
 
     python benchmarks/gate.py REPO... [--tasks 16] [--lines 3] [--seed 1] [--examples FOLDER] [--write]
 
-Hides lines at seeded places, has the model predict them with and without code in the prompt, and notes for each token what
-the model and the memory say. Then fits the weights by maximum likelihood of the mixture (`memory.gate`). The table is of
-each repository with weights that were fitted on the others; --write stores those of all in the package.
+Hides lines at seeded places, has the model predict them with and without code in the prompt, and notes for each token
+what the model and the memory say. Then fits the weights by maximum likelihood of the mixture (`memory.gate`). The table
+is of each repository with weights that were fitted on the others; --write stores those of all in the package.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from vicinal_daemon.complete import prompt_for, tunable
 from vicinal_daemon.evaluate.tasks import Corpus, sample_lines
 from vicinal_daemon.generate.remembered import Remembered
 from vicinal_daemon.memory import Gate, Memory, gate
-from vicinal_daemon.memory.gate import GATE_FEATURES, MATCH_FEATURES, gate_features, told_of
+from vicinal_daemon.memory.gate import GATE_FEATURES, MATCH_FEATURES, told_of
 from vicinal_daemon.memory.memory import MOST_MATCHES
 from vicinal_daemon.neighbourhood import choose, find_candidates
 from vicinal_daemon.stages import Stopwatch
@@ -213,35 +213,6 @@ def table(found: Sequence[Corpora]) -> Iterator[str]:
         yield f"| {one.name} | {len(one.examples) // 2} | " + " | ".join(cells) + " |"
 
 
-def check(chosen: Gate, examples: Sequence[Example]) -> None:
-    """What is fitted here is what the product computes."""
-    for example in examples[:50]:
-        if len(example.tokens):
-            told = gate_features(example.model, example.features[:, 0], *_memory_of(chosen, example))
-            share = 1 / (1 + np.exp(-np.dot(chosen.gate_weights, told)))
-            scores = example.features @ np.array(chosen.match_weights)
-            weights = np.exp(scores - scores.max())
-            hit = (weights / weights.sum())[example.tokens == example.truth[0]].sum()
-            expected = np.log((1 - share) * np.exp(example.truth[1]) + share * hit)
-            assert abs(expected + nats([example], chosen)) < 1e-3, (expected, nats([example], chosen))
-
-
-def _memory_of(chosen: Gate, example: Example) -> tuple[float, float, float, float]:
-    scores = example.features @ np.array(chosen.match_weights)
-    weights = np.exp(scores - scores.max())
-    weights /= weights.sum()
-    said, which = np.unique(example.tokens, return_inverse=True)
-    memory = np.bincount(which, weights, minlength=len(said))
-    best = int(memory.argmax())
-    of_best = float(example.of_tokens[example.tokens == said[best]][0])
-    return (
-        float(memory[best]),
-        float(-(weights * np.log(memory[which])).sum()),
-        of_best,
-        float(said[best] == example.best),
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("repositories", nargs="+", type=Path)
@@ -255,7 +226,7 @@ def main() -> None:
     for root in chosen.repositories:
         kept = chosen.examples / f"{root.name}.pickle" if chosen.examples else None
         if kept is not None and kept.exists():
-            found.append(pickle.loads(kept.read_bytes()))
+            found.append(pickle.loads(kept.read_bytes()))  # noqa: S301 - written below
             continue
         found.append(collect(root, chosen.tasks, chosen.lines, chosen.seed))
         if kept is not None:
@@ -264,7 +235,6 @@ def main() -> None:
     print("\n".join(table(found)))
     everything = [example for one in found for example in one.examples]
     fitted = fit(everything)
-    check(fitted, everything)
     told = {
         "fitted_on": [one.name for one in found],
         "tokens": len(everything),

@@ -1,5 +1,9 @@
 """The token-level memory: longest matches, and what is mixed into the model's distribution."""
 
+import runpy
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -94,3 +98,24 @@ def test_both_sides_of_the_cursor_are_remembered() -> None:
 def test_a_gate_has_a_weight_for_each_feature() -> None:
     with pytest.raises(ValueError, match="other weights than features"):
         Gate((1.0,), (1.0,))
+
+
+@pytest.fixture(scope="module")
+def fitting() -> dict[str, Any]:
+    """The benchmark that fits the gate."""
+    return runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "gate.py"))
+
+
+@given(st.dictionaries(st.sampled_from(["b.py", "c.go"]), tokens), tokens, tokens, st.data())
+def test_what_is_fitted_is_what_the_product_computes(
+    fitting: dict[str, Any], passages: dict[str, list[int]], left: list[int], context: list[int], data: st.DataObject
+) -> None:
+    logits = np.array(data.draw(st.lists(st.floats(-5, 5), min_size=VOCABULARY, max_size=VOCABULARY)), np.float32)
+    model = logits - np.log(np.exp(logits).sum())
+    gate = default_gate()
+    memory = Memory(TokenStore(passages), "a.py", array(left), array([]), gate)
+    truth = data.draw(st.integers(0, VOCABULARY - 1))
+    recorder = fitting["Recorder"](memory, "in-file")
+    recorder.mix([0, *context], model)
+    recorder.finish(truth)
+    assert fitting["nats"](recorder.examples, gate) == pytest.approx(-memory.mix([0, *context], model)[truth], abs=1e-4)
