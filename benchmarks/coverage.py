@@ -95,7 +95,7 @@ RECIPES = (
         for form in ("+8 lines", "to 24 lines", "24 lines after")
         for sees in ("chunk", "form")
         for likeness in ("words", "words, by length", "both, by length")
-        for strategy, value in (("nn", 0.0), ("sift", 0.1), ("sift", 0.3), ("sift", 1.0))
+        for strategy, value in (("nn", 0.0), ("mmr", 0.7), ("sift", 0.1), ("sift", 0.3), ("sift", 1.0))
     ),
 )
 
