@@ -18,7 +18,7 @@ from vicinal_daemon.models import ModelFiles
 from vicinal_daemon.policy import Costs
 from vicinal_daemon.protocol.state import ModelState, Trouble
 from vicinal_daemon.scheduler import Cancellation, Priority, Turnstile
-from vicinal_daemon.worker.messages import Judge, Judged, Load, Result, Stepped, Unit, Written
+from vicinal_daemon.worker.messages import Judge, Judged, Load, Remember, Result, Stepped, Unit, Written
 from vicinal_daemon.worker.supervisor import Supervisor
 from vicinal_indexer.errors import VicinalError
 
@@ -120,7 +120,8 @@ class Accelerator:
                 return await supervisor.do(unit, cancelled=cancellation.event, on_piece=on_piece)
             finally:
                 self._running = ""
-                self.last_used = time.monotonic()
+                if not isinstance(unit, Remember):  # nobody asked for it, and an unloaded model needs none
+                    self.last_used = time.monotonic()
                 await turn.__aexit__(None, None, None)
 
         # The engine answers every unit, also one whose asker has gone: the turn ends with the answer, not before.

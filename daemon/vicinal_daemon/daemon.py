@@ -20,6 +20,7 @@ from vicinal_daemon.accelerator import Accelerator
 from vicinal_daemon.background.warm import WarmTrainer
 from vicinal_daemon.config import Settings
 from vicinal_daemon.desk import Desk
+from vicinal_daemon.desk.memories import Memories
 from vicinal_daemon.embedder import open_embedder
 from vicinal_daemon.errors import error_type
 from vicinal_daemon.events import Events
@@ -32,6 +33,7 @@ from vicinal_daemon.tune.adapters import AdapterStore
 from vicinal_daemon.uncertainty.beliefs import name_of, open_beliefs
 from vicinal_daemon.uncertainty.feedback import AnswerFeatures, FeedbackStore, Outcome, feedback_file
 from vicinal_daemon.uncertainty.tally import tally
+from vicinal_daemon.worker.remembering import MOST_WORKSPACES
 from vicinal_daemon.workspaces import Workspace, Workspaces
 from vicinal_indexer import __version__, languages
 from vicinal_indexer.errors import VicinalError
@@ -68,10 +70,12 @@ class Daemon:
             load_settings, open_embedder, data, on_event=self.events.tell, on_changed=self._index_changed
         )
         self.accelerator = Accelerator(self._files, settings, engine_log(settings), self._engine_changed)
+        self.memories = Memories(self.workspaces, self.accelerator, MOST_WORKSPACES)
         self.desk = Desk(
             settings,
             self.workspaces,
             self.accelerator,
+            self.memories,
             self.store,
             self._answered,
             self.events.tell,
@@ -97,7 +101,9 @@ class Daemon:
         await asyncio.to_thread(self.store.open)
         await asyncio.to_thread(self.workspaces.reopen)
         self.accelerator.start()
-        self._tasks = [asyncio.ensure_future(self._housekeeping()), asyncio.ensure_future(self.warm.run())]
+        self._tasks = [
+            asyncio.ensure_future(work) for work in (self._housekeeping(), self.warm.run(), self.memories.run())
+        ]
 
     def begin_to_close(self) -> None:
         """Let go of everybody who waits or listens."""
@@ -129,7 +135,12 @@ class Daemon:
             memory_bytes=self._process.memory_info().rss,
             model=self.accelerator.state(),
             workspaces=[
-                workspace.state().model_copy(update={"warm": self.warm.told(str(workspace.root))})
+                workspace.state().model_copy(
+                    update={
+                        "warm": self.warm.told(str(workspace.root)),
+                        "remembered": self.memories.tokens(workspace),
+                    }
+                )
                 for workspace in self.workspaces.all()
             ],
             queue=QueueState(
@@ -174,6 +185,7 @@ class Daemon:
                 "workspaces": Counter(workspace.state for workspace in state.workspaces),
                 "adapters": {"count": state.adapters, "bytes": state.adapter_bytes},
                 "engine": {"restarts": state.model.restarts},
+                "remembered": {"tokens": sum(workspace.remembered for workspace in state.workspaces)},
             }
         )
 
@@ -188,6 +200,7 @@ class Daemon:
         return resolve(self.settings.model.name, self.settings.model.cache_dir)
 
     def _engine_changed(self) -> None:
+        self.memories.wake()
         self.events.tell(Event(name="model", stage=self.accelerator.state().state))
 
     def _answered(self, answer: protocol.Answer) -> None:
@@ -248,6 +261,7 @@ class Daemon:
 
     def _index_changed(self, workspace: Workspace) -> None:
         """A repository has changed: what was learned from code that is gone expires. Called from its thread."""
+        self._loop.call_soon_threadsafe(self.memories.wake)
         root = str(workspace.root)
         paths = self.store.paths(root)
         index = workspace.at_hand
@@ -261,6 +275,7 @@ class Daemon:
             try:
                 await self.accelerator.unload_if_idle(self.settings.engine.idle_minutes * 60)
                 await asyncio.to_thread(self.workspaces.tend)
+                self.memories.tend()
             except VicinalError as error:
                 log.warning("housekeeping: %s", error.message)
 

@@ -41,6 +41,7 @@ class Metrics:
                 ("workspaces", "Repositories, by state"),
                 ("adapters", "Adapters on disk: count and bytes"),
                 ("engine", "Engine process: restarts"),
+                ("remembered", "Tokens of repositories that the engine remembers"),
             )
         }
 

@@ -18,12 +18,13 @@ from typing import Self, TypeVar
 
 from filelock import FileLock, Timeout
 
-from vicinal_indexer import cookies, store
+from vicinal_indexer import cookies, languages, store
 from vicinal_indexer.batch import Batch
 from vicinal_indexer.chunks import CHUNKER_VERSION
 from vicinal_indexer.embed import Embedder, StaticEmbedder
 from vicinal_indexer.errors import InputError, StoreDamaged, StoreLocked, StoreUnavailable
 from vicinal_indexer.files import EVERYTHING, read_text, walk
+from vicinal_indexer.notebook import source_text
 from vicinal_indexer.plan import Plan, plan
 from vicinal_indexer.reports import all_skips, indexed, is_racy, report_from
 from vicinal_indexer.rows import SCHEMA_VERSION
@@ -367,6 +368,27 @@ class RepositoryIndex:
         for path, row in sorted(self._ask(Store.files).items()):
             text = read_text(self.root, path) if row.chunks else None
             if isinstance(text, str):
+                yield path, text
+
+    def digests(self) -> dict[str, str]:
+        """The digest of every indexed file that has chunks, as it was read, by path."""
+        return {path: row.content_hash for path, row in sorted(self._ask(Store.files).items()) if row.chunks}
+
+    def source(self, path: str) -> str | None:
+        """What counts of an indexed file as it is now: its text, of a notebook the cells' sources.
+
+        None if it must not be read any more (it holds a secret by now) or is gone.
+        """
+        text = read_text(self.root, path)
+        if isinstance(text, Skipped):
+            return None
+        cells = source_text(text) if languages.detect(path) == languages.NOTEBOOK else None
+        return text if cells is None else cells
+
+    def sources(self) -> Iterator[tuple[str, str]]:
+        """(path, what counts of it) of every file in `digests`, by path."""
+        for path in self.digests():
+            if (text := self.source(path)) is not None:
                 yield path, text
 
     def status(self) -> IndexStatus:

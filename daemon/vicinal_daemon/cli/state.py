@@ -133,6 +133,8 @@ def workspaces_view(workspaces: Sequence[WorkspaceState]) -> RenderableType:
         else:
             held = Text(f"{workspace.files:,} files, {workspace.chunks:,} chunks")
         table.add_row(word, tail(home(workspace.root), _PATH), held, size(workspace.bytes_on_disk))
+        if workspace.remembered:
+            table.add_row("", Text(f"remembered: {workspace.remembered:,} tokens", "dim"))
         if workspace.warm:
             table.add_row("", Text(f"warm adapter: {workspace.warm}", "dim", overflow="ellipsis"))
         for line in _problem(workspace.problem):

@@ -150,6 +150,15 @@ class PromptSettings(_Section):
     pick_tokens: int = Field(default=200, ge=16, le=8192, description="Tokens of each selected chunk in the prompt.")
 
 
+class MemorySettings(_Section):
+    """What stands elsewhere in the repository, token by token."""
+
+    enabled: bool = Field(
+        default=True,
+        description="Let what followed on the same tokens elsewhere in the repository have its say in what is written.",
+    )
+
+
 class GenerateSettings(_Section):
     """How much is written."""
 
@@ -284,6 +293,7 @@ class Settings(_Section):
     select: SelectSettings = SelectSettings()
     tune: TuneSettings = TuneSettings()
     prompt: PromptSettings = PromptSettings()
+    memory: MemorySettings = MemorySettings()
     generate: GenerateSettings = GenerateSettings()
     daemon: DaemonSettings = DaemonSettings()
     engine: EngineSettings = EngineSettings()

@@ -85,8 +85,7 @@ class Answering:
         if job.compare:
             on_stage("base", 0, 0)
             with watch.stage("base"):
-                alone = replace(job, alternatives=0)
-                written = await self._rooms.writer.write(alone, (), plan.context_tokens, None, cancellation)
+                written = await self._rooms.writer.write_bare(job, plan.context_tokens, cancellation)
             base = _text_of(written, watch.seconds["base"])
         wear, learned, nearness = await self._adapter(found, plan)
         on_stage("generate", 0, 0)

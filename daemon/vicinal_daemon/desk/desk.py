@@ -22,6 +22,7 @@ from vicinal_daemon.desk.ahead import ReadingAhead
 from vicinal_daemon.desk.answering import Answering, Rooms
 from vicinal_daemon.desk.finder import Finder
 from vicinal_daemon.desk.jobs import Job, document_of
+from vicinal_daemon.desk.memories import Memories
 from vicinal_daemon.desk.typed import TypedAhead
 from vicinal_daemon.desk.writer import Writer
 from vicinal_daemon.generate.prompt import Offsets
@@ -56,6 +57,7 @@ class Desk:
         settings: Settings,
         workspaces: Workspaces,
         accelerator: Accelerator,
+        memories: Memories,
         store: AdapterStore,
         on_answer: Callable[[protocol.Answer], None],
         on_event: Callable[[Event], None],
@@ -65,6 +67,7 @@ class Desk:
         self._settings = settings
         self._workspaces = workspaces
         self._accelerator = accelerator
+        self._memories = memories
         self._store = store
         self._on_answer = on_answer
         self._on_event = on_event
@@ -182,6 +185,8 @@ class Desk:
     async def _answer(self, job: Job, ticket: Ticket, on_stage: OnStage) -> protocol.Answer:
         watch = Stopwatch()
         self.ahead.stop()
+        if job.workspace is not None:
+            self._memories.use(job.workspace)
         entered = time.perf_counter()
         async with self._in_hand.turn(Priority.WRITE, job.client, ticket.cancellation):
             watch.seconds["wait"] = time.perf_counter() - entered

@@ -58,6 +58,11 @@ class Job:
         """The workspace's root, "" without one."""
         return str(self.workspace.root) if self.workspace is not None else ""
 
+    @property
+    def memory(self) -> str | None:
+        """Whose tokens have their say; see `Write`."""
+        return self.root if self.settings.memory.enabled else None
+
     def shape(self, snippets: tuple[Code, ...], context_tokens: int) -> PromptShape:
         """The prompt with this code from elsewhere."""
         return PromptShape(self.target, snippets, context_tokens, self.settings.prompt.pick_tokens)

@@ -46,14 +46,29 @@ class Writer:
             job.stops,
             job.on_piece is not None,
             job.alternatives,
+            job.memory,
+            # Where in a file an excluded region stands may have changed since: nothing of the file is used.
+            tuple({region.path for region in job.excluded}),
         )
+        return await self._do(unit, job, cancellation, priority)
+
+    async def write_bare(self, job: Job, context_tokens: int, cancellation: Cancellation) -> Written:
+        """What the model says to the open file alone: no evidence, adapter or memory, and no alternatives.
+
+        Raises:
+            VicinalError: as `write`.
+        """
+        unit = Write(job.shape((), context_tokens), None, job.lines, job.max_tokens, job.stops)
+        return await self._do(unit, replace(job, on_piece=None), cancellation, Priority.WRITE)
+
+    async def _do(self, unit: Write, job: Job, cancellation: Cancellation, priority: Priority) -> Written:
         written = await self._accelerator.do(
             unit, priority, Written, client=job.client, cancellation=cancellation, on_piece=job.on_piece
         )
         if cancellation.is_set():
             return written  # not all of the prompt may have been read
-        key = wear.key if wear is not None else ""
-        self._known[key] = (self._accelerator.generation, snippets, job.target.path, job.target.left)
+        key = unit.wear.key if unit.wear is not None else ""
+        self._known[key] = (self._accelerator.generation, unit.prompt.snippets, job.target.path, job.target.left)
         self._known.move_to_end(key)
         if len(self._known) > KNOWN_PROMPTS:
             self._known.popitem(last=False)

@@ -4,49 +4,85 @@ Owns which text has been tokenised already, and how large a repository may be. I
 nor what is done with the memory.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
 from vicinal_daemon.generate.codec import Codec
-from vicinal_daemon.memory import Memory, Tokens, TokenStore, default_gate
+from vicinal_daemon.memory import Gate, Memory, Tokens, TokenStore, default_gate
 from vicinal_indexer.types import digest
 
 MOST_CHARACTERS = 16_000_000
-"""Of a repository's texts, some five million tokens in 60 MB; files behind that, by path, are not remembered."""
+"""Of a repository's texts, some five million tokens in 100 MB; what comes behind that is not remembered."""
+
+OPEN_CHARACTERS = 64_000
+"""Of the open file on each side of the cursor: it is tokenised anew at each request, in some 20 ms."""
 
 AT_ONCE = 64
 """Files that are tokenised in one call: the tokenizer uses all cores."""
 
 
 class Remembered:
-    """The tokens of one repository's files."""
+    """The tokens of one repository's files.
 
-    def __init__(self, codec: Codec) -> None:
+    Args:
+        gate: how far a memory is believed.
+    """
+
+    def __init__(self, codec: Codec, gate: Gate | None = None) -> None:
         self._codec = codec
+        self._gate = gate or default_gate()
+        self._files: dict[str, tuple[str, int]] = {}  # path -> digest and characters of its text
         self._known: dict[str, Tokens] = {}  # by the text's digest
         self._store = TokenStore({})
 
+    @property
+    def files(self) -> int:
+        """How many are remembered."""
+        return len(self._files)
+
+    @property
+    def tokens(self) -> int:
+        """Of all files."""
+        return len(self._store) - len(self._files)  # without the breaks between them
+
     def update(self, texts: Mapping[str, str]) -> None:
         """From now on the repository has these files, path -> text; what is known of it is not tokenised again."""
-        digests: dict[str, str] = {}
-        room = MOST_CHARACTERS
-        for path, text in texts.items():
+        self.change(texts, self._files.keys() - texts.keys())
+
+    def change(self, replaced: Mapping[str, str], dropped: Collection[str] = ()) -> None:
+        """From now on it has these files, too, and those not any more; the others stay.
+
+        A file for which there is no room is left out, with all that come behind it in `replaced`.
+        """
+        files = {path: told for path, told in self._files.items() if path not in dropped and path not in replaced}
+        room = MOST_CHARACTERS - sum(characters for _, characters in files.values())
+        texts: dict[str, str] = {}
+        for path, text in replaced.items():
             room -= len(text)
             if room < 0:
                 break
-            digests[path] = digest(text)
-        unknown = {name: texts[path] for path, name in digests.items() if name not in self._known}
-        waiting = list(unknown.items())
-        for start in range(0, len(waiting), AT_ONCE):
-            names, some = zip(*waiting[start : start + AT_ONCE], strict=True)
-            tokens = (np.array(ids, np.int32) for ids in self._codec.ids(some))
-            self._known.update(zip(names, tokens, strict=True))
-        wanted = set(digests.values())
-        self._known = {name: tokens for name, tokens in self._known.items() if name in wanted}
-        self._store = TokenStore({path: self._known[name] for path, name in digests.items()})
+            name = digest(text)
+            files[path] = name, len(text)
+            texts[name] = text
+        self._learn([(name, text) for name, text in texts.items() if name not in self._known])
+        files = dict(sorted(files.items()))
+        known = {name: self._known[name] for name, _ in files.values()}
+        store = TokenStore({path: known[name] for path, (name, _) in files.items()})
+        self._files, self._known, self._store = files, known, store
 
-    def at(self, path: str, left: str, right: str) -> Memory:
-        """The memory of a request: the repository without the open file, and that file's text around the cursor."""
-        before, behind = (np.array(ids, np.int32) for ids in self._codec.ids([left, right]))
-        return Memory(self._store, path, before, behind, default_gate())
+    def _learn(self, unknown: list[tuple[str, str]]) -> None:
+        for start in range(0, len(unknown), AT_ONCE):
+            names, texts = zip(*unknown[start : start + AT_ONCE], strict=True)
+            tokens = (np.array(ids, np.int32) for ids in self._codec.ids(texts))
+            self._known.update(zip(names, tokens, strict=True))
+
+    def at(self, path: str, left: str, right: str, without: Collection[str] = ()) -> Memory:
+        """The memory of a request: the open file's text around the cursor, and the repository without that file.
+
+        Args:
+            without: more paths that are left out.
+        """
+        near = [left[-OPEN_CHARACTERS:], right[:OPEN_CHARACTERS]]
+        before, behind = (np.array(ids, np.int32) for ids in self._codec.ids(near))
+        return Memory(self._store, path, before, behind, self._gate, without)

@@ -3,7 +3,7 @@
 Owns what a match's features are. It does not know when it is asked, nor who tokenises.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -25,11 +25,20 @@ class Memory:
         repository: tokens of each file by its path, relative with `/`.
         path: of the open file; what `repository` holds of it is not used, as it may say what is to be completed.
         left, right: the tokens of the open file before and behind what is completed.
+        without: paths of other files that are not used either.
     """
 
-    def __init__(self, repository: TokenStore, path: str, left: Tokens, right: Tokens, gate: Gate) -> None:
+    def __init__(
+        self,
+        repository: TokenStore,
+        path: str,
+        left: Tokens,
+        right: Tokens,
+        gate: Gate,
+        without: Collection[str] = (),
+    ) -> None:
         self._repository = repository
-        self._path = path
+        self._without = frozenset([path, *without])
         self._own = TokenStore({_LEFT: left, _RIGHT: right})
         self._cursor = len(left)
         self._gate = gate
@@ -53,7 +62,7 @@ class Memory:
 
     def recall(self, context: Sequence[int]) -> tuple[NDArray[np.int64], Vector]:
         """What followed on the longest matches: (H,) tokens and the matches' (H, len(MATCH_FEATURES)) features."""
-        elsewhere = self._repository.matches(context, MOST_MATCHES, without=self._path)
+        elsewhere = self._repository.matches(context, MOST_MATCHES, without=self._without)
         here = self._own.matches(context, MOST_MATCHES)
         features = np.vstack([self._of_others(elsewhere), self._of_own(here)])
         tokens = np.concatenate([elsewhere.tokens, here.tokens])

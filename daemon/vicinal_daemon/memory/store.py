@@ -3,7 +3,7 @@
 Owns the search for the longest matches. Pure; it does not know what the passages are.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,19 +60,18 @@ class TokenStore:
         """How many tokens there are, with one break a passage."""
         return len(self._tokens)
 
-    def matches(self, context: Sequence[int], most: int, without: str | None = None) -> Matches:
+    def matches(self, context: Sequence[int], most: int, without: Collection[str] = ()) -> Matches:
         """The `most` longest matches of the end of `context`; of equally long ones those in earlier passages.
 
         Args:
-            without: the name of a passage that is left out.
+            without: the names of passages that are left out.
         """
         if not context:
             return self._matches(np.empty(0, np.int64), np.empty(0, np.int64))
         first, last = np.searchsorted(self._sorted, [context[-1], context[-1] + 1])
         places = self._order[first:last].astype(np.int64)
         places = places[self._tokens[places + 1] != BREAK]  # the last token of all is a break
-        number = self._numbers.get(without) if without is not None else None
-        if number is not None:
+        for number in (self._numbers[name] for name in without if name in self._numbers):
             places = places[(places < self._starts[number]) | (places >= self._starts[number + 1])]
         lengths = np.ones(len(places), np.int64)
         alive = np.arange(len(places))

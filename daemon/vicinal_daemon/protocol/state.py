@@ -64,6 +64,7 @@ class WorkspaceState(Message):
     idle_seconds: float = 0.0
     problem: Trouble | None = None
     warm: str = Field(default="", description="the warm adapter in words; empty if there is none")
+    remembered: int = Field(default=0, ge=0, description="tokens of it that the engine remembers as they stand")
 
 
 class SkippedState(Message):

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from vicinal_daemon.errors import ModelUnusable, Withdrawn
-from vicinal_daemon.generate.engine import Cancelled, Engine, Generated, StopRule
+from vicinal_daemon.generate.engine import Cancelled, Engine, Generated, Mix, StopRule
 from vicinal_daemon.generate.opening import open_engine
 from vicinal_daemon.generate.post import Ending, certain, is_looping
 from vicinal_daemon.generate.prompt import Prompt, first_tokens, headed, prompt_at
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
+from vicinal_daemon.memory import Gate
 from vicinal_daemon.tune.files import read_adapter, write_adapter
 from vicinal_daemon.tune.guard import Passage
 from vicinal_daemon.tune.lora import Adapter
@@ -37,6 +38,7 @@ from vicinal_daemon.worker.messages import (
     Load,
     Loaded,
     PromptShape,
+    Remember,
     Result,
     Step,
     Stepped,
@@ -45,6 +47,7 @@ from vicinal_daemon.worker.messages import (
     Write,
     Written,
 )  # fmt: skip
+from vicinal_daemon.worker.remembering import Remembering
 
 ADAPTERS_IN_MEMORY = 4
 _BASE = "base"
@@ -69,10 +72,16 @@ class _Tuning:
 
 
 class Bench:
-    """Does units, one at a time."""
+    """Does units, one at a time.
 
-    def __init__(self) -> None:
+    Args:
+        gate: how far the token-level memory is believed; None: as it comes with Vicinal.
+    """
+
+    def __init__(self, gate: Gate | None = None) -> None:
+        self._gate = gate
         self._engine: Engine | None = None
+        self._remembering: Remembering | None = None
         self._wardrobe: Wardrobe | None = None
         self._adapters: OrderedDict[str, _Kept] = OrderedDict()
         self._tunings: dict[str, _Tuning] = {}
@@ -109,12 +118,15 @@ class Bench:
             case Forget():
                 for key in unit.keys:
                     self._forget(key)
+            case Remember():
+                return self._memories().change(unit)
         return Done()
 
     def _load(self, unit: Load) -> Loaded:
         started = time.perf_counter()
         engine = open_engine(unit.transformers_dir, unit.gguf, name=unit.name, engine=unit.engine, device=unit.device)
         self._engine = engine
+        self._remembering = Remembering(engine.codec, self._gate)
         self._wardrobe = Wardrobe(engine.model) if isinstance(engine, TransformersEngine) else None
         return Loaded(engine.device_name, self._wardrobe is not None, time.perf_counter() - started)
 
@@ -127,21 +139,21 @@ class Bench:
                 on_piece(certain(text, unit.stops))
             return ending.met(text)
 
-        prompt = self._prompt(unit.prompt)
+        prompt, mix = self._prompt(unit.prompt), self._memories().mix(unit)
         started = time.perf_counter()
-        generated = self._generate(unit.wear, prompt, stop, unit.max_tokens, cancelled)
+        generated = self._generate(unit.wear, prompt, stop, unit.max_tokens, cancelled, mix=mix)
         text = ending.shown(generated.text, target.right)
         written = _written(text, generated, time.perf_counter() - started)
-        return replace(written, alternatives=self._alternatives(unit, prompt, ending, text, cancelled))
+        return replace(written, alternatives=self._alternatives(unit, prompt, mix, ending, text, cancelled))
 
     def _alternatives(
-        self, unit: Write, prompt: Prompt, ending: Ending, best: str, cancelled: Cancelled
+        self, unit: Write, prompt: Prompt, mix: Mix | None, ending: Ending, best: str, cancelled: Cancelled
     ) -> tuple[Alternative, ...]:
         """Other texts than `best`. The prompt has been read: each costs only its own tokens."""
         found: dict[str, Alternative] = {}
         for rank in range(1, unit.alternatives + 1):
             started = time.perf_counter()
-            generated = self._generate(unit.wear, prompt, ending.met, unit.max_tokens, cancelled, rank)
+            generated = self._generate(unit.wear, prompt, ending.met, unit.max_tokens, cancelled, rank, mix)
             if cancelled():
                 break  # half a text is no alternative
             text = ending.shown(generated.text, unit.prompt.target.right)
@@ -166,10 +178,11 @@ class Bench:
         max_tokens: int,
         cancelled: Cancelled,
         rank: int = 0,
+        mix: Mix | None = None,
     ) -> Generated:
         engine = self._loaded()
         if wear is None and not isinstance(engine, TransformersEngine):
-            return engine.generate(prompt, stop, max_tokens=max_tokens, cancelled=cancelled, rank=rank)
+            return engine.generate(prompt, stop, max_tokens=max_tokens, cancelled=cancelled, rank=rank, mix=mix)
         engine, wardrobe = self._tunable()
         kept = self._find(wear) if wear is not None else None
         # An adapter that counts nothing is the base, and shares its caches.
@@ -182,6 +195,7 @@ class Bench:
                 max_tokens=max_tokens,
                 cancelled=cancelled,
                 rank=rank,
+                mix=mix,
             )
 
     def _begin(self, unit: Begin, cancelled: Cancelled) -> Begun:
@@ -281,6 +295,11 @@ class Bench:
         if self._engine is None:
             raise ModelUnusable("no model is loaded", hint="send `Load` first")
         return self._engine
+
+    def _memories(self) -> Remembering:
+        self._loaded()
+        assert self._remembering is not None  # noqa: S101 - comes and goes with the engine
+        return self._remembering
 
     def _tunable(self) -> tuple[TransformersEngine, Wardrobe]:
         engine = self._loaded()

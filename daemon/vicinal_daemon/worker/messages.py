@@ -64,6 +64,8 @@ class Write:
 
     `stops`: texts at which to end, besides the number of lines; `lines` 0 is no bound on lines. With `streams`,
     `Piece`s of the completion come before the answer. `alternatives`: at most so many others are written, too.
+    `memory`: the repository whose tokens have their say, as named in `Remember`; of one that is not remembered the open
+    file's alone do; None: the model alone writes. `unremembered`: paths in it that must not be used.
     """
 
     prompt: PromptShape
@@ -73,6 +75,8 @@ class Write:
     stops: tuple[str, ...] = ()
     streams: bool = False
     alternatives: int = 0
+    memory: str | None = None
+    unremembered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +226,29 @@ class Forget:
 
 
 @dataclass(frozen=True, slots=True)
+class Remember:
+    """Some files of a repository have changed, and some are gone; the answer is `Memorised`.
+
+    Attributes:
+        workspace: the repository's name.
+        replaced: (path, text) of files that are new or were known with another text.
+        dropped: paths.
+    """
+
+    workspace: str
+    replaced: tuple[tuple[str, str], ...] = ()
+    dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Memorised:
+    """`tokens` that are remembered of that repository; `workspaces` of which anything is."""
+
+    tokens: int
+    workspaces: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """Nothing more to say."""
 
@@ -235,8 +262,8 @@ class Failed:
     hint: str
 
 
-Unit = Load | Write | Chat | Begin | Step | Judge | Drop | Forget
-Result = Loaded | Written | Begun | Stepped | Judged | Done
+Unit = Load | Write | Chat | Begin | Step | Judge | Drop | Forget | Remember
+Result = Loaded | Written | Begun | Stepped | Judged | Memorised | Done
 
 
 @dataclass(frozen=True, slots=True)
