@@ -15,7 +15,7 @@ from vicinal_daemon.generate.engine import Cancelled, Engine, Generated
 from vicinal_daemon.generate.post import Ending
 from vicinal_daemon.generate.prompt import Prompt, headed, prompt_at
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
-from vicinal_daemon.neighbourhood import Choice, choose, find_candidates
+from vicinal_daemon.neighbourhood import Choice, choose, find_candidates, prolonged
 from vicinal_daemon.stages import OnStage, Stopwatch, silent
 from vicinal_daemon.target import Target
 from vicinal_daemon.tune.lora import Adapter, applied
@@ -97,6 +97,7 @@ def complete(
         chunks = find_candidates(index, engine.codec.offsets, target, settings)
     with watch.stage("select"):
         choice = choose(chunks, target, settings, strategy)
+        choice = prolonged(choice, index, engine.codec.offsets, target, settings)
     snippets = choice.snippets(settings.prompt.picks)
     prompt = prompt_for(target, snippets, engine, settings)
 

@@ -3,7 +3,7 @@
 Owns the question that is asked of the index, and the selection. It knows no model: it is given a tokenizer's offsets.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -68,10 +68,14 @@ def search_around(
     exclude: Sequence[Region] = (),
 ) -> list[Candidate]:
     """As `find_candidates`, with the rank of each chunk in either search; best first."""
-    visible = last_tokens(target.left, settings.prompt.context_tokens, offsets)
-    first = target.left.count("\n") + 1 - visible.count("\n")
-    region = Region(target.path, first, target.last_line)
+    region = seen(target, offsets, settings)
     return index.search(query_text(target), limit=settings.index.candidates, exclude=[region, *exclude])
+
+
+def seen(target: Target, offsets: Offsets, settings: Settings) -> Region:
+    """What is completed, and the lines before it that the prompt shows anyway."""
+    visible = last_tokens(target.left, settings.prompt.context_tokens, offsets)
+    return Region(target.path, target.left.count("\n") + 1 - visible.count("\n"), target.last_line)
 
 
 def query_text(target: Target) -> str:
@@ -101,3 +105,48 @@ def choose(chunks: Sequence[Chunk], target: Target, settings: Settings, strategy
     kept = replace(selection, picks=tuple(places[pick] for pick in selection.picks))
     similarity = float(kernel.to_prompts.max(initial=0.0))
     return Choice(tuple(chunks[pick] for pick in distinct), kept, len(chunks), similarity)
+
+
+def prolonged(
+    choice: Choice,
+    index: "RepositoryIndex",
+    offsets: Offsets,
+    target: Target,
+    settings: Settings,
+    exclude: Sequence[Region] = (),
+) -> Choice:
+    """A choice in the form in which it is learned and shown: see `lengthened`; `exclude` as in `find_candidates`."""
+    walls = [seen(target, offsets, settings), *exclude]
+    return replace(choice, chunks=lengthened(choice.chunks, index.source, settings.select.least_lines, walls))
+
+
+def lengthened(
+    chunks: Sequence[Chunk], text_of: Callable[[str], str | None], least_lines: int, exclude: Sequence[Region]
+) -> tuple[Chunk, ...]:
+    """Each chunk goes on for at least so many lines of its file: the code behind a match is what is likely to be
+    written next (benchmarks/RESULTS.md: coverage).
+
+    It ends before the next of these chunks, and before what must not be seen. A chunk keeps its hash, by which it is
+    known in the index. If its file has changed since it was indexed it stays as it is.
+
+    Args:
+        text_of: the text of a file, None if it cannot be had any more.
+        least_lines: 0 or 1 prolongs nothing.
+        exclude: what must not be seen.
+    """
+    short = {chunk.path for chunk in chunks if chunk.end_line - chunk.start_line + 1 < least_lines}
+    rows = {path: text.split("\n") for path in short if (text := text_of(path)) is not None}
+    walls = [(region.path, region.first_line) for region in exclude]
+    walls += [(chunk.path, chunk.start_line) for chunk in chunks]
+
+    def longer(chunk: Chunk) -> Chunk:
+        own = rows.get(chunk.path, [])
+        bounds = (line - 1 for path, line in walls if path == chunk.path and line > chunk.end_line)
+        last = min(chunk.start_line + least_lines - 1, len(own), *bounds)
+        stands = "\n".join(own[chunk.start_line - 1 : chunk.end_line]).strip("\n") == chunk.text.strip("\n")
+        if last <= chunk.end_line or not stands:
+            return chunk
+        text = "\n".join(own[chunk.start_line - 1 : last])
+        return replace(chunk, end_line=last, end_byte=chunk.start_byte + len(text.encode()), text=text)
+
+    return tuple(map(longer, chunks))

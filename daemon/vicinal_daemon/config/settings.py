@@ -109,6 +109,12 @@ class SelectSettings(_Section):
         le=100.0,
         description="SIFT's lambda': small values prefer variety, large ones repeat the nearest chunk.",
     )
+    least_lines: int = Field(
+        default=24,
+        ge=0,
+        le=1000,
+        description="A chosen chunk goes on for at least so many lines of its file; 0 takes it as it is.",
+    )
     alpha: float = Field(
         default=0.15,
         ge=0.0,

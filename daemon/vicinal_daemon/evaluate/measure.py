@@ -20,7 +20,7 @@ from vicinal_daemon.generate.engine import Mix
 from vicinal_daemon.generate.prompt import Prompt, headed, last_tokens
 from vicinal_daemon.generate.remembered import Remembered
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
-from vicinal_daemon.neighbourhood import Choice, choose, search_around
+from vicinal_daemon.neighbourhood import Choice, choose, lengthened, prolonged, search_around, seen
 from vicinal_daemon.select.strategies import Strategy
 from vicinal_daemon.tune.guard import GUARD_SCALES, best_scale
 from vicinal_daemon.tune.lora import Adapter
@@ -113,8 +113,10 @@ class _Desk:
         offsets = lab.engine.codec.offsets
         # What is indexed may be the tree before a commit, where the visible lines have other numbers.
         visible = last_tokens(task.left, lab.settings.prompt.context_tokens, offsets).count("\n")
-        seen = Region(task.path, task.indexed_line - visible, task.indexed_line)
-        self._found = search_around(lab.index, offsets, self._target, lab.settings, [seen] if task.commit else [])
+        indexed = Region(task.path, task.indexed_line - visible, task.indexed_line)
+        self._excluded = [indexed] if task.commit else []
+        self._seen = seen(self._target, offsets, lab.settings)
+        self._found = search_around(lab.index, offsets, self._target, lab.settings, self._excluded)
         self._search_seconds = time.perf_counter() - started
         self._choices: dict[tuple[Strategy, Data], tuple[Choice, float]] = {}
         self._readings: dict[tuple[str, Recalled], Reading] = {}
@@ -133,6 +135,14 @@ class _Desk:
                 chunks = planted(chunks, nearest)
             started = time.perf_counter()
             choice = choose(chunks, self._target, self._lab.settings, strategy)
+            choice = prolonged(
+                choice,
+                self._lab.index,
+                self._lab.engine.codec.offsets,
+                self._target,
+                self._lab.settings,
+                self._excluded,
+            )
             self._choices[strategy, data] = choice, time.perf_counter() - started
         return self._choices[strategy, data]
 
@@ -140,12 +150,15 @@ class _Desk:
         picks = self._lab.settings.prompt.picks
         if source is None:
             return [], 0.0
-        if source == "hybrid":
-            return [found.chunk for found in self._found[:picks]], self._search_seconds
-        if source == "bm25":
-            ranked = [found for found in self._found if found.lexical_rank is not None]
-            ranked.sort(key=lambda found: found.lexical_rank or 0)
-            return [found.chunk for found in ranked[:picks]], self._search_seconds
+        if source == "hybrid" or source == "bm25":
+            ranked = self._found
+            if source == "bm25":
+                ranked = [found for found in self._found if found.lexical_rank is not None]
+                ranked.sort(key=lambda found: found.lexical_rank or 0)
+            # As long as the picks of a selection, so that only the choosing differs.
+            least, walls = self._lab.settings.select.least_lines, [self._seen, *self._excluded]
+            chunks = lengthened([found.chunk for found in ranked[:picks]], self._lab.index.source, least, walls)
+            return list(chunks), self._search_seconds
         choice, seconds = self._choice(source, data)
         return choice.snippets(picks), self._search_seconds + seconds
 

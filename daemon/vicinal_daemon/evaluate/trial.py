@@ -11,7 +11,7 @@ from vicinal_daemon.config import Settings
 from vicinal_daemon.evaluate.reading import Reader
 from vicinal_daemon.evaluate.tasks import Corpus, Task, sample_lines
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
-from vicinal_daemon.neighbourhood import choose, find_candidates
+from vicinal_daemon.neighbourhood import choose, find_candidates, prolonged
 from vicinal_daemon.stages import OnStage
 from vicinal_daemon.tune.lora import applied
 from vicinal_indexer.index import RepositoryIndex
@@ -63,6 +63,7 @@ def run_trial(
     choice = choose(
         find_candidates(index, engine.codec.offsets, target, settings), target, settings, settings.select.strategy
     )
+    choice = prolonged(choice, index, engine.codec.offsets, target, settings)
     snippets = choice.snippets(settings.prompt.picks)
     bare, full = prompt_for(target, [], engine, settings), prompt_for(target, snippets, engine, settings)
     on_stage("base", 0, 0)
