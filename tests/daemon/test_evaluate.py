@@ -407,3 +407,9 @@ def test_every_figure_has_points_and_can_be_drawn_with_characters() -> None:
         assert "x tune:sift" in drawn or "o tune:sift" in drawn or "+ tune:sift" in drawn
         assert max(map(len, drawn.split("\n"))) <= 90
     assert all_figures([]) == []
+
+
+def test_no_group_has_the_name_of_a_mode() -> None:
+    for name in GROUPS:
+        with pytest.raises(InputError):
+            parse_mode(name)

@@ -113,7 +113,7 @@ GROUPS: dict[str, tuple[Mode, ...]] = {
     "planted": (IN_FILE, Mode(None, "nn"), Mode(None, "sift"), Mode(None, "nn", data="planted"),
                 Mode(None, "sift", data="planted")),
 }  # fmt: skip
-GROUPS["memory"] = tuple(replace(mode, memory=memory) for mode in GROUPS["quick"] for memory in get_args(Recalled))
+GROUPS["recalled"] = tuple(replace(mode, memory=memory) for mode in GROUPS["quick"] for memory in get_args(Recalled))
 GROUPS["all"] = tuple(dict.fromkeys(mode for group in list(GROUPS.values()) for mode in group))
 
 
