@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -215,8 +216,10 @@ def test_a_daemon_that_does_not_answer_is_not_waited_for_for_ever(
     monkeypatch.setenv("SMALL_DAEMON", "deaf")
     with pytest.raises(DaemonUnreachable, match="gives no answer after 2 s"):
         client.start(settings, 2, SMALL_DAEMON)
-    left = client.find(settings)
-    assert left is not None
+    deadline, pause = time.monotonic() + PATIENCE, threading.Event()
+    while (left := client.find(settings)) is None:  # on a busy machine it is only just coming up
+        assert time.monotonic() < deadline
+        pause.wait(0.02)
     psutil.Process(left.pid).kill()
 
 

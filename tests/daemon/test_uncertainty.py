@@ -118,7 +118,7 @@ class TestFile:
     @pytest.mark.parametrize(
         ("old", "new", "said"),
         [
-            ('"bias": ', '"bias": 1', "checksum"),
+            ('"features": [', '"features": ["made up", ', "checksum"),
             ('"schema": 1', '"schema": 9', "schema 9"),
             ('{\n "schema"', '[\n "schema"', "is no calibration"),
         ],

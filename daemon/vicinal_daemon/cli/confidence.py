@@ -13,7 +13,6 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from vicinal_daemon.config import Settings
     from vicinal_daemon.uncertainty.calibration import DataSheet
     from vicinal_daemon.uncertainty.recalibration import Recalibration
     from vicinal_daemon.uncertainty.scoring import Hiding
@@ -67,21 +66,6 @@ def confidence(
         console.print(_in_words(chosen))
         return
     _show(console, sheet, local)
-
-
-def meaning(settings: "Settings") -> str:
-    """One line on what the confidence rests on.
-
-    Raises:
-        CalibrationDamaged: the installation is broken.
-    """
-    from vicinal_daemon.uncertainty.calibration import load
-
-    sheet = load(settings.index.data_dir).sheet
-    return (
-        f"confidence: fitted on {sheet.answers:,} answers of {len(sheet.sources)} repositories; "
-        f"{_in_words(sheet.to_hide(0.5))}"
-    )
 
 
 def _in_words(hiding: "Hiding") -> str:

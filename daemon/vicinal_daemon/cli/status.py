@@ -47,7 +47,6 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Say what the daemon does, what the index of a repository holds, what it leaves out and why. Indexes nothing."""
-    from vicinal_daemon.cli.confidence import meaning
     from vicinal_daemon.cli.indexes import load_settings, repository_or_here
     from vicinal_daemon.target import is_repository
 
@@ -67,7 +66,6 @@ def status(
         return
     if repo is None:
         _show_daemon(state)
-        typer.echo(meaning(settings))
     open_there = state is not None and str(root.resolve()) in {workspace.root for workspace in state.workspaces}
     if repo is not None or skipped or (meant and not open_there):
         if repo is None and state is not None:

@@ -119,15 +119,13 @@ def race(
                 runner.outcomes.append(measure(runner.values, task))
         bound = limit if limit is not None else SLOWER * now.seconds
         allowed = [runner for runner in left if runner is now or runner.seconds <= bound]
-        allowed.sort(key=lambda runner: runner.bits)
+        # The settings of now may be too slow themselves: then anything that is fast enough is better.
+        allowed.sort(key=lambda runner: (runner.seconds > bound, runner.bits))
         if upto == tasks:
             break
         kept = allowed[: max(1, len(left) // 2)]
         left = kept if now in kept else [*kept, now]
         upto = min(tasks, 2 * upto) if len(left) > 2 else tasks
     best = allowed[0]
-    # The settings of now may be too slow themselves: then anything that is fast enough is better.
-    if now is best and now.seconds > bound and len(allowed) > 1:
-        best = allowed[1]
     own, other = (np.array([outcome.bits for outcome in runner.outcomes]) for runner in (best, now))
     return Verdict(now, best, statistics.difference(own, other), bound, tuple(runners))
