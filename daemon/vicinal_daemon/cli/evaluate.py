@@ -53,7 +53,8 @@ def evaluate(
     lines: Annotated[int, typer.Option(min=1, max=3, help="Lines that a task hides.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Chooses the tasks; nothing looks at the results.")] = 0,
     modes: Annotated[
-        str, typer.Option(help="Groups (quick, prompt, tuning, warmed, planted, recalled, all) and modes, with commas.")
+        str,
+        typer.Option(help="Groups (quick, prompt, tuning, warmed, duplicates, recalled, all) and modes, with commas."),
     ] = "quick",
     curve: Annotated[bool, typer.Option("--curve", help="Also measure after 1, 2, 4 ... steps.")] = False,
     scales: Annotated[

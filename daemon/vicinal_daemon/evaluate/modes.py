@@ -110,7 +110,7 @@ GROUPS: dict[str, tuple[Mode, ...]] = {
         Mode(None, "sift", "warm"),
         Mode("sift", "sift", "warm"),
     ),
-    "planted": (IN_FILE, Mode(None, "nn"), Mode(None, "sift"), Mode(None, "nn", data="planted"),
+    "duplicates": (IN_FILE, Mode(None, "nn"), Mode(None, "sift"), Mode(None, "nn", data="planted"),
                 Mode(None, "sift", data="planted")),
 }  # fmt: skip
 GROUPS["recalled"] = tuple(replace(mode, memory=memory) for mode in GROUPS["quick"] for memory in get_args(Recalled))
