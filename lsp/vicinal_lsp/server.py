@@ -322,7 +322,10 @@ class VicinalServer(LanguageServer):
         )
         answer = await self.window_show_message_request_async(question)
         if answer is not None and answer.title == fetch.title:
-            await self.session.pull(ModelPullRequest(name=name), self._happened)
+            try:
+                await self.session.pull(ModelPullRequest(name=name), self._happened)
+            finally:
+                self.bars.over("download", name)
 
     def _cancel_work(self, name: str) -> None:
         if name == "download":
