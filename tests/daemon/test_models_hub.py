@@ -11,7 +11,6 @@ from vicinal_daemon.errors import ModelError, ModelMissing, ModelUnusable
 from vicinal_daemon.models.hub import wanted_files
 
 
-
 Hub = Callable[..., Any]
 
 
@@ -24,7 +23,9 @@ def test_a_hub_model_is_pulled_without_pickles_or_code(hub: Hub, tmp_path: Path,
     files = hub_files(tiny_model_dir)
     stages: list[str] = []
     with hub("some/model", files) as small:
-        folder = models.pull("some/model", tmp_path, lambda stage, done, total: stages.append(stage), endpoint=small.address)
+        folder = models.pull(
+            "some/model", tmp_path, lambda stage, done, total: stages.append(stage), endpoint=small.address
+        )
     assert set(stages) == {"download", "hash"}
     assert sorted(set(small.asked)) == [
         "config.json",
