@@ -10,7 +10,6 @@ from vicinal_daemon import models
 from vicinal_daemon.errors import ModelError, ModelMissing, ModelUnusable
 from vicinal_daemon.models.hub import wanted_files
 
-
 Hub = Callable[..., Any]
 
 

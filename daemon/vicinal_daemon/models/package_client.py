@@ -10,7 +10,6 @@ import os
 import shutil
 import sys
 import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
