@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 PAIRS: Final = {"(": ")", "[": "]", "{": "}"}
+_CLOSING: Final = frozenset(PAIRS.values())
 _DEEPEST: Final = 100
 
 # Each alternative begins with a letter of its own, and a string has few escapes: the first lets the scan skip what
@@ -89,20 +90,21 @@ def gap(left: str, right: str) -> Gap:
     expected: list[str] = []
     own: list[str] = []
     closing: list[str] = []
-    settled = 0
+    settled, border = 0, len(left)
     for token in _TOKEN.finditer(left + right):
-        before = token.end() <= len(left)
-        if token.end() < len(left):
-            settled = token.end()
+        sign, end = token[0], token.end()
+        before = end <= border
+        if end < border:
+            settled = end
         stack = expected if before else own
-        if token[0] in PAIRS:
-            stack.append(PAIRS[token[0]])
-        elif token[0] in stack:
-            while stack.pop() != token[0]:
+        if sign in PAIRS:
+            stack.append(PAIRS[sign])
+        elif sign in stack:
+            while stack.pop() != sign:
                 pass
-        elif not before and token[0] in PAIRS.values():
+        elif not before and sign in _CLOSING:
             own.clear()
-            closing.append(token[0])
+            closing.append(sign)
     opened = "".join(expected[: -_DEEPEST - 1 : -1])
     closers = "".join(closing[:_DEEPEST])
     closable = max(range(len(opened) + 1), key=lambda count: (_served(opened[count:], closers), count))

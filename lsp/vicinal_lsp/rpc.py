@@ -40,6 +40,10 @@ class Protocol(LanguageServerProtocol):
         if future is not None:
             future.add_done_callback(lambda _: self._request_futures.pop(msg_id, None))
 
+    def tell(self, method: str, params: Json) -> None:
+        """Notify of what is JSON already: cattrs, which looks at each value in it, would take longer than all the rest."""
+        self._send_data({"jsonrpc": "2.0", "method": method, "params": params})
+
     def structure_message(self, data: dict[str, Any]) -> Any:
         """As pygls's; a request that cannot be read is answered, so that its sender does not wait for ever.
 

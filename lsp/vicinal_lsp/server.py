@@ -57,6 +57,8 @@ class RequestFailed(JsonRpcException):
 class VicinalServer(LanguageServer):
     """One editor's session."""
 
+    protocol: Protocol
+
     def __init__(self, session: Callable[..., Session] = Session) -> None:
         super().__init__(
             "vicinal",
@@ -143,7 +145,7 @@ class VicinalServer(LanguageServer):
         if status != self._status_told:
             self._status_told = status
             told = {"kind": KINDS[status.level], "busy": status.level == "progress", "message": status.message}
-            self.protocol.notify(STATUS, told | {"hint": status.hint})
+            self.protocol.tell(STATUS, told | {"hint": status.hint})
 
     async def inline(self, params: types.InlineCompletionParams) -> types.InlineCompletionList:
         """`textDocument/inlineCompletion`."""
@@ -271,7 +273,7 @@ class VicinalServer(LanguageServer):
         self.last_answered = offer
         self._status_changed(self._of_daemon)  # what went wrong with a request before is over
         if self.settings.notify:
-            self.protocol.notify(ANSWER, wire.told(offer, shown=shown))
+            self.protocol.tell(ANSWER, wire.told(offer, shown=shown))
 
     def _failed(self, error: "VicinalError", trigger: "Trigger") -> None:
         if trigger == "invoked":
