@@ -11,6 +11,9 @@ from typing import Final
 
 PAIRS: Final = {"(": ")", "[": "]", "{": "}"}
 _CLOSING: Final = frozenset(PAIRS.values())
+_TELLING: Final = re.compile(r"[\n\"'`/#*]")
+"""What may begin or end a string or a comment."""
+
 _DEEPEST: Final = 100
 
 # Each alternative begins with a letter of its own, and a string has few escapes: the first lets the scan skip what
@@ -117,6 +120,25 @@ def _served(opened: str, closing: str) -> int:
     return next((number for number, (one, other) in enumerate(pairs) if one != other), len(pairs))
 
 
+def closes(text: str) -> bool:
+    """Whether a text may close brackets that it does not open. If not, `Gap.within` is the text itself in every gap.
+
+    >>> closes("f(x)"), closes("x)"), closes("x"), closes("f(')')")
+    (False, True, False, True)
+    """
+    if _CLOSING.isdisjoint(text):
+        return False
+    if _TELLING.search(text):
+        return True
+    expected: list[str] = []
+    for sign in text:
+        if sign in PAIRS:
+            expected.append(PAIRS[sign])
+        elif sign in _CLOSING and not (expected and expected.pop() == sign):
+            return True
+    return False
+
+
 def imbalance(text: str) -> int:
     """How many brackets and quotes of a text lack their other half."""
     expected: list[str] = []
@@ -133,4 +155,4 @@ def imbalance(text: str) -> int:
 
 def _brackets(text: str, start: int = 0) -> Iterator[re.Match[str]]:
     """The brackets outside strings and comments, from `start` on."""
-    return (token for token in _TOKEN.finditer(text, start) if token.end() == token.start() + 1)
+    return (token for token in _TOKEN.finditer(text, start) if token[0] in PAIRS or token[0] in _CLOSING)
