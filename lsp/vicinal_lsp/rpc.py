@@ -41,7 +41,7 @@ class Protocol(LanguageServerProtocol):
             future.add_done_callback(lambda _: self._request_futures.pop(msg_id, None))
 
     def tell(self, method: str, params: Json) -> None:
-        """Notify of what is JSON already: cattrs, which looks at each value in it, would take longer than all the rest."""
+        """Notify of what is JSON already: cattrs, which looks at each value, would take longer than all the rest."""
         self._send_data({"jsonrpc": "2.0", "method": method, "params": params})
 
     def structure_message(self, data: dict[str, Any]) -> Any:
