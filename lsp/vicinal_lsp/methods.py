@@ -103,7 +103,7 @@ def install(server: "VicinalServer") -> None:
 
 
 def _command(name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
-    async def run(ls: "VicinalServer", *arguments: object) -> Any:  # pygls wants its server to come first
+    async def run(ls: Any, *arguments: object) -> Any:  # pygls wants its server to come first, and looks at types
         from vicinal_indexer.errors import VicinalError
 
         try:
