@@ -79,7 +79,7 @@ def new_shop() -> Callable[..., Path]:
     return make_shop
 
 
-PATIENCE = 60.0
+PATIENCE = 150.0
 
 
 class LiveDaemon:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vicinal_daemon.protocol.requests import CompleteRequest
 
 Json = dict[str, Any]
-PATIENCE = 60.0
+PATIENCE = 150.0
 INLINE = "textDocument/inlineCompletion"
 FULL: Json = {
     "general": {"positionEncodings": ["utf-16"]},
