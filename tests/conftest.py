@@ -1,14 +1,18 @@
 """Fixtures that tests of several rooms share: small real models, repositories, daemons as real processes."""
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import unquote, urlsplit
 
 import httpx2
 import hypothesis
@@ -80,7 +84,7 @@ def new_shop() -> Callable[..., Path]:
     return make_shop
 
 
-PATIENCE = 60.0
+PATIENCE = 150.0
 
 
 class LiveDaemon:
@@ -182,3 +186,102 @@ def live_daemon(tiny_model_dir: Path) -> Iterator[Callable[..., LiveDaemon]]:
             return daemon
 
         yield start
+
+
+class SmallHub:
+    """A hub of models that holds one repository, over HTTP: the calls that a download makes.
+
+    `held` names files of which only the first half comes, until `release`.
+    """
+
+    commit = "0123456789abcdef0123456789abcdef01234567"
+
+    def __init__(self, repo_id: str, files: Mapping[str, bytes], held: tuple[str, ...] = ()) -> None:
+        self.asked: list[str] = []
+        self._repo_id, self._files, self._held = repo_id, files, held
+        self._released = threading.Event()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._thread = threading.Thread(target=self._server.serve_forever)
+        self.address = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> "SmallHub":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def release(self) -> None:
+        """Send the other halves."""
+        self._released.set()
+
+    def _listing(self, path: str) -> object:
+        """What the hub says of the repository; None if it is asked for something else."""
+        if path in (f"/api/models/{self._repo_id}", f"/api/models/{self._repo_id}/revision/{self.commit}"):
+            siblings = [{"rfilename": n, "size": len(data), "blobId": _etag(data)} for n, data in self._files.items()]
+            return {"id": self._repo_id, "sha": self.commit, "siblings": siblings, "private": False}
+        if path == f"/api/models/{self._repo_id}/tree/{self.commit}":
+            return [
+                {"type": "file", "path": n, "size": len(data), "oid": _etag(data)} for n, data in self._files.items()
+            ]
+        return None
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        hub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_HEAD(self) -> None:
+                self._answer(body=False)
+
+            def do_GET(self) -> None:
+                with suppress(BrokenPipeError, ConnectionResetError):  # who asked has gone
+                    self._answer(body=True)
+
+            def _answer(self, *, body: bool) -> None:
+                path = unquote(urlsplit(self.path).path)
+                name = path.removeprefix(f"/{hub._repo_id}/resolve/{hub.commit}/")
+                listing = hub._listing(path)
+                if listing is not None:
+                    self._send(json.dumps(listing).encode(), {"Content-Type": "application/json"}, body=body)
+                elif name in hub._files:
+                    if body:
+                        hub.asked.append(name)
+                    data = hub._files[name]
+                    headers = {"ETag": f'"{_etag(data)}"', "X-Repo-Commit": hub.commit}
+                    self._send(data, headers, body=body, held=name in hub._held)
+                else:
+                    self.send_response(404)
+                    self.send_header("X-Error-Code", "RepoNotFound")
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+
+            def _send(self, data: bytes, headers: Mapping[str, str], *, body: bool, held: bool = False) -> None:
+                self.send_response(200)
+                for key, value in headers.items():
+                    self.send_header(key, value)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                if not body:
+                    return
+                half = len(data) // 2 if held else len(data)
+                self.wfile.write(data[:half])
+                if held and hub._released.wait(PATIENCE):
+                    self.wfile.write(data[half:])
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        return Handler
+
+
+def _etag(data: bytes) -> str:
+    return hashlib.sha1(data, usedforsecurity=False).hexdigest()
+
+
+@pytest.fixture(scope="session")
+def hub() -> Callable[..., SmallHub]:
+    """Makes such hubs: the repository's id, its files, and the names of those that are held back."""
+    return SmallHub

@@ -6,9 +6,11 @@ Owns its arguments and its log. Over stdio stdout belongs to the protocol: nothi
 import argparse
 import logging
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from vicinal_lsp.handshake import greet
 
@@ -24,17 +26,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     logging.getLogger("pygls").setLevel(logging.CRITICAL)  # what it says of messages holds the user's code
 
-    if options.tcp:
-        from vicinal_lsp.server import VicinalServer
-
-        VicinalServer().start_tcp(*options.tcp)
-        return
-    # A file of our own: the thread that reads it still waits when Python closes its stdin, which would abort.
-    source, sink = greet(os.fdopen(os.dup(sys.stdin.fileno()), "rb"), sys.stdout.buffer)
+    source, sink = greet(*(accepted(*options.tcp) if options.tcp else standard()))
     from vicinal_lsp.server import VicinalServer
     from vicinal_lsp.stdio import serve
 
     serve(VicinalServer(), source, sink)
+
+
+def standard() -> tuple[BinaryIO, BinaryIO]:
+    """What a client writes to us, and what it reads."""
+    # A file of our own: the thread that reads it still waits when Python closes its stdin, which would abort.
+    return os.fdopen(os.dup(sys.stdin.fileno()), "rb"), sys.stdout.buffer
+
+
+def accepted(host: str, port: int) -> tuple[BinaryIO, BinaryIO]:
+    """The same of the first client that connects; the place where it may is told on stdout, for port 0 means any."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family) as listening:
+        sys.stdout.write(f"listening on {host}:{listening.getsockname()[1]}\n")
+        sys.stdout.flush()
+        client, _ = listening.accept()
+    with client:  # its files keep it open
+        return client.makefile("rb"), client.makefile("wb")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,19 +10,24 @@ from dataclasses import dataclass
 from typing import Final
 
 PAIRS: Final = {"(": ")", "[": "]", "{": "}"}
+_CLOSING: Final = frozenset(PAIRS.values())
+_TELLING: Final = re.compile(r"[\n\"'`/#*]")
+"""What may begin or end a string or a comment."""
+
 _DEEPEST: Final = 100
 
 # Each alternative begins with a letter of its own, and a string has few escapes: the first lets the scan skip what
-# begins none, the second keeps it linear where many quotes are not closed.
+# begins none, the second keeps it linear where many quotes are not closed. What is long is not looked at letter by
+# letter: `[^"]*+` runs four times as fast as `[\s\S]*?`.
 _TOKEN: Final = re.compile(
-    r'"""[\s\S]*?(?:"""|\Z)'
-    r"|'''[\s\S]*?(?:'''|\Z)"
+    r'"""[^"]*+(?:"(?!"")[^"]*+)*+(?:"""|\Z)'
+    r"|'''[^']*+(?:'(?!'')[^']*+)*+(?:'''|\Z)"
     r'|"[^"\\\n]*(?:\\.[^"\\\n]*){0,50}"'
     r"|`[^`\\\n]*(?:\\.[^`\\\n]*){0,50}`"
     r"|<'\w+(?:, *'\w+)*|&'\w+"  # Rust's lifetimes are no strings
     r"|'(?:(?<!\w')|(?<=\W[rbfuRBFU]')|(?<=\W[rbfRBF]{2}'))[^'\\\n]*(?:\\.[^'\\\n]*){0,50}'"
     r"|//[^\n]*|#(?<!\S#)(?=\s)[^\n]*"
-    r"|/(?<![\w.*/]/)\*[\s\S]*?(?:\*/|\Z)"
+    r"|/(?<![\w.*/]/)\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|\Z)"
     r"|\(|\)|\[|\]|\{|\}"
 )
 
@@ -88,20 +93,21 @@ def gap(left: str, right: str) -> Gap:
     expected: list[str] = []
     own: list[str] = []
     closing: list[str] = []
-    settled = 0
+    settled, border = 0, len(left)
     for token in _TOKEN.finditer(left + right):
-        before = token.end() <= len(left)
-        if token.end() < len(left):
-            settled = token.end()
+        sign, end = token[0], token.end()
+        before = end <= border
+        if end < border:
+            settled = end
         stack = expected if before else own
-        if token[0] in PAIRS:
-            stack.append(PAIRS[token[0]])
-        elif token[0] in stack:
-            while stack.pop() != token[0]:
+        if sign in PAIRS:
+            stack.append(PAIRS[sign])
+        elif sign in stack:
+            while stack.pop() != sign:
                 pass
-        elif not before and token[0] in PAIRS.values():
+        elif not before and sign in _CLOSING:
             own.clear()
-            closing.append(token[0])
+            closing.append(sign)
     opened = "".join(expected[: -_DEEPEST - 1 : -1])
     closers = "".join(closing[:_DEEPEST])
     closable = max(range(len(opened) + 1), key=lambda count: (_served(opened[count:], closers), count))
@@ -112,6 +118,25 @@ def _served(opened: str, closing: str) -> int:
     """How many of `closing` find their own, one after another."""
     pairs = list(zip(opened, closing, strict=False))
     return next((number for number, (one, other) in enumerate(pairs) if one != other), len(pairs))
+
+
+def closes(text: str) -> bool:
+    """Whether a text may close brackets that it does not open. If not, `Gap.within` is the text itself in every gap.
+
+    >>> closes("f(x)"), closes("x)"), closes("x"), closes("f(')')")
+    (False, True, False, True)
+    """
+    if _CLOSING.isdisjoint(text):
+        return False
+    if _TELLING.search(text):
+        return True
+    expected: list[str] = []
+    for sign in text:
+        if sign in PAIRS:
+            expected.append(PAIRS[sign])
+        elif sign in _CLOSING and not (expected and expected.pop() == sign):
+            return True
+    return False
 
 
 def imbalance(text: str) -> int:
@@ -130,4 +155,4 @@ def imbalance(text: str) -> int:
 
 def _brackets(text: str, start: int = 0) -> Iterator[re.Match[str]]:
     """The brackets outside strings and comments, from `start` on."""
-    return (token for token in _TOKEN.finditer(text, start) if token.end() == token.start() + 1)
+    return (token for token in _TOKEN.finditer(text, start) if token[0] in PAIRS or token[0] in _CLOSING)

@@ -44,7 +44,7 @@ async def accept_line(server: "VicinalServer", argument: Json | None = None) -> 
 async def explain(server: "VicinalServer", argument: Json | None = None) -> Json | None:
     """Show the first piece of evidence; returns all of it with the confidence, None if nothing was answered yet."""
     if argument is None and server.last_answered is None:
-        server.say(types.MessageType.Info, "Vicinal has not answered anything yet")
+        server.voice.say(types.MessageType.Info, "Vicinal has not answered anything yet")
         return None
     offer = server.last_answered if argument is None else _offer(server, argument)[0]
     assert offer is not None  # noqa: S101 - both ways
@@ -55,7 +55,7 @@ async def explain(server: "VicinalServer", argument: Json | None = None) -> Json
         shown = types.ShowDocumentParams(pieces[0]["uri"], take_focus=True, selection=selection)
         await server.window_show_document_async(shown)
     elif not pieces:
-        server.say(types.MessageType.Info, "this answer rests on the open file alone: no other code was found")
+        server.voice.say(types.MessageType.Info, "this answer rests on the open file alone: no other code was found")
     return wire.told(offer, shown="yes") | {"markdown": wire.explained(offer, offer.texts[0] if offer.texts else "")}
 
 
@@ -77,7 +77,7 @@ async def query(server: "VicinalServer", text: str = "", folder: str = "") -> Js
 async def status(server: "VicinalServer") -> Json:
     """What the daemon and this server do."""
     state = await server.session.status()
-    said = server.status
+    said = server.voice.status
     return {
         "status": {"level": said.level, "message": said.message, "hint": said.hint},
         "enabled": server.settings.enabled,
@@ -99,7 +99,7 @@ async def toggle(server: "VicinalServer", language: str = "") -> Json:
         server.change_settings(languages=languages)
     else:
         server.change_settings(automatic=not settings.automatic)
-    server.tell_status()
+    server.voice.tell_status()
     return {"automatic": server.settings.automatic, "languages": dict(server.settings.languages)}
 
 

@@ -138,7 +138,7 @@ class Completions:
         reason = allows(settings, snapshot.language, snapshot.file, snapshot.folder)
         if reason:
             return reason
-        if len(snapshot.document) > MAX_CHARACTERS:
+        if snapshot.size > MAX_CHARACTERS:
             return f"documents of more than {MAX_CHARACTERS:,} characters are not completed"
         if trigger == "invoked":
             return None

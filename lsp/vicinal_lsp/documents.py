@@ -66,11 +66,17 @@ class Snapshot:
     @property
     def document(self) -> str:
         """What the daemon reads. Half pairs, which some editors let stand, cannot be sent."""
-        return _HALF_PAIR.sub("\ufffd", self.above + self.text)
+        text = self.above + self.text
+        return text if _is_whole(text) else _HALF_PAIR.sub("\ufffd", text)
+
+    @property
+    def size(self) -> int:
+        """How many characters `document` has."""
+        return len(self.above) + len(self.text)
 
     def daemon_place(self) -> tuple[int, int]:
         """Line and column of the cursor in `document`, as the daemon counts."""
-        return convert.daemon_place(self.document, len(self.above) + self.offset)
+        return convert.daemon_place(self.above + self.text, len(self.above) + self.offset)
 
     def position(self, offset: int) -> tuple[int, int]:
         """Line and character of an offset in `text`, as the client counts."""
@@ -124,6 +130,15 @@ def folder_of(workspace: "Workspace", path: Path | None) -> Path | None:
     if path is None:
         return None
     return max((f for f in folders(workspace) if path.is_relative_to(f)), key=lambda f: len(f.parts), default=None)
+
+
+def _is_whole(text: str) -> bool:
+    """Whether it has no half pairs; encoding says so a hundred times as fast as searching for them."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _told(path: Path | None, folder: Path | None, uri: str) -> str:

@@ -6,6 +6,7 @@ positions. It looks at most at `_ABOVE` characters before the cursor and `_BELOW
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Literal
 
 from vicinal_lsp import brackets
@@ -36,20 +37,24 @@ _GOES_ON: Final = re.compile(r"[)\]}]|(?:case|default|elif|else|except|finally|c
 _COLON_LANGUAGES: Final = frozenset({"", "python", "cython", "nim", "gdscript", "starlark", "mojo", "yaml"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _View:
     """The buffer around the cursor, with plain newlines."""
 
     left: str
     right: str
 
-    @property
+    @cached_property
     def above(self) -> list[str]:
         return self.left.split("\n")
 
-    @property
+    @cached_property
     def below(self) -> list[str]:
         return self.right.split("\n")[1:]
+
+    @cached_property
+    def gap(self) -> brackets.Gap:
+        return brackets.gap(self.left, self.right)
 
     @property
     def row(self) -> str:
@@ -61,7 +66,7 @@ class _View:
         """The cursor's line, from the cursor on."""
         return self.right.partition("\n")[0]
 
-    @property
+    @cached_property
     def following(self) -> list[str]:
         """The lines below that are not blank, without white space around them."""
         return [line.strip() for line in self.below if line.strip()]
@@ -131,22 +136,21 @@ def shaped(text: str, left: str, right: str, *, most_lines: int, newline: str) -
         newline: the line end of the file.
     """
     view = _view(left, right)
-    gap = brackets.gap(view.left, view.right)
     before, text = None, _plain(text)
     # What one rule takes away can bring another into play: until none does.
     while text != before:
-        before, text = text, _shaped_once(text, view, gap, most_lines)
+        before, text = text, _shaped_once(text, view, most_lines)
     return text.replace("\n", newline)
 
 
-def _shaped_once(text: str, view: _View, gap: brackets.Gap, most_lines: int) -> str:
+def _shaped_once(text: str, view: _View, most_lines: int) -> str:
     lines = [line.rstrip() for line in text.rstrip().split("\n")]
     lines = restyled(lines, view.above, view.below)
     lines = _first(lines, most_lines, view)
     lines = _block(lines, view)
     lines = _unrepeated(lines, view)
     text = _before_rest("\n".join(lines), view)
-    return gap.within(text).rstrip()
+    return (view.gap.within(text) if brackets.closes(text) else text).rstrip()
 
 
 def _first(lines: list[str], most: int, view: _View) -> list[str]:

@@ -44,9 +44,13 @@ class Progress:
         key = (event.name, event.workspace or event.detail)
         over = event.stage in FINISHED or (event.total > 0 and event.done >= event.total)
         if over:
-            self._end(key)
+            self.over(*key)
         elif event.total > 0 or key in self._bars:
             self._report(key, event)
+
+    def over(self, name: str, what: str) -> None:
+        """This work has ended, whatever came of it; `what` is the repository or model."""
+        self._end((name, what))
 
     def cancelled(self, token: object) -> None:
         """The user has cancelled the bar with this token."""

@@ -1,4 +1,5 @@
-"""What pygls is told to do otherwise: texts by LSP's own lines, older clients' triggers, replies to what is malformed.
+"""What pygls is told to do otherwise: texts by LSP's own lines, older clients' triggers, replies to what is malformed,
+no memory of what is done.
 
 Owns these corrections, and nothing else.
 """
@@ -22,7 +23,7 @@ _INVOKED, _AUTOMATIC = types.InlineCompletionTriggerKind.Invoked, types.InlineCo
 
 
 class Protocol(LanguageServerProtocol):
-    """pygls's, with our documents."""
+    """pygls's, with our documents, and without the futures of notifications, which it keeps for ever."""
 
     @property
     def _workspace(self) -> Documents | None:
@@ -32,6 +33,16 @@ class Protocol(LanguageServerProtocol):
     def _workspace(self, made: "Workspace | None") -> None:
         """pygls makes its own when a client initializes; ours takes its place."""
         self._documents = _ours(made) if made is not None else None
+
+    def _execute_handler(self, msg_id: Any, *rest: Any, **more: Any) -> None:
+        super()._execute_handler(msg_id, *rest, **more)
+        future = self._request_futures.get(msg_id)
+        if future is not None:
+            future.add_done_callback(lambda _: self._request_futures.pop(msg_id, None))
+
+    def tell(self, method: str, params: Json) -> None:
+        """Notify of what is JSON already: cattrs, which looks at each value, would take longer than all the rest."""
+        self._send_data({"jsonrpc": "2.0", "method": method, "params": params})
 
     def structure_message(self, data: dict[str, Any]) -> Any:
         """As pygls's; a request that cannot be read is answered, so that its sender does not wait for ever.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vicinal_daemon.protocol.requests import CompleteRequest
 
 Json = dict[str, Any]
-PATIENCE = 60.0
+PATIENCE = 150.0
 INLINE = "textDocument/inlineCompletion"
 FULL: Json = {
     "general": {"positionEncodings": ["utf-16"]},
@@ -73,6 +73,7 @@ class Editor:
         self.answers: dict[str, Callable[[Any], Any]] = {}
         self.texts: dict[str, str] = {}
         self.versions: dict[str, int] = {}
+        self._source, self._sink = self._pipes()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -84,10 +85,13 @@ class Editor:
             self.process.kill()
         self.process.wait()
         self._reader.join()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                with suppress(BrokenPipeError):
-                    pipe.close()
+        for pipe in {self._source, self._sink, self.process.stdin, self.process.stdout} - {None}:
+            with suppress(BrokenPipeError):
+                pipe.close()
+
+    def _pipes(self) -> tuple[Any, Any]:
+        """What the server writes, and what it reads."""
+        return self.process.stdout, self.process.stdin
 
     def initialize(self, *folders: Path, capabilities: Json | None = None, options: Any = None, **more: Any) -> Json:
         """The handshake; returns the server's capabilities."""
@@ -180,11 +184,9 @@ class Editor:
 
     def raw(self, data: bytes) -> None:
         """Bytes, whatever they are."""
-        if self.process.stdin is None:
-            raise BrokenPipeError
         with self._sending:
-            self.process.stdin.write(data)
-            self.process.stdin.flush()
+            self._sink.write(data)
+            self._sink.flush()
 
     def told(self, method: str) -> list[Any]:
         """The params of all notifications of a method so far."""
@@ -202,8 +204,8 @@ class Editor:
                 self._news.wait(max(0.0, deadline - time.monotonic()))
 
     def _read(self) -> None:
-        stream = self.process.stdout
-        while stream is not None:
+        stream = self._source
+        while True:
             length = 0
             while (line := stream.readline()).strip():
                 name, _, value = line.partition(b":")

@@ -1,11 +1,11 @@
-"""The language server: LSP's methods, each a few lines, and the rooms behind them put together.
+"""The language server: the rooms behind LSP's methods, put together.
 
-Owns the wiring, what the client is told of our state, and what it can do. Decides nothing about completions.
+Owns the wiring, the settings, and what a message sets going. Decides nothing about completions.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,31 +16,26 @@ from pygls.lsp.server import LanguageServer
 
 from vicinal_indexer import __version__
 from vicinal_lsp import convert, wire
-from vicinal_lsp.commands import COMMANDS, CommandRefused
 from vicinal_lsp.completion import Completions, Telling, behind_selection
 from vicinal_lsp.documents import Snapshot, encoding_of, folder_of, folders, opened, snapshot
 from vicinal_lsp.feedback import Feedback
-from vicinal_lsp.handshake import MENU_TRIGGERS, shows_menu
-from vicinal_lsp.news import Status
+from vicinal_lsp.methods import install
 from vicinal_lsp.offers import Offer, Offers
 from vicinal_lsp.progress import Progress
 from vicinal_lsp.rpc import Protocol, converter, trigger_of
 from vicinal_lsp.session import Session
 from vicinal_lsp.settings import LspSettings, parse
+from vicinal_lsp.voice import Voice
 
 if TYPE_CHECKING:
     from vicinal_daemon.protocol.requests import FeedbackRequest
     from vicinal_daemon.protocol.state import Event
-    from vicinal_indexer.errors import VicinalError
     from vicinal_lsp.form import Trigger
 
 log = logging.getLogger(__name__)
 Json = dict[str, Any]
 ANSWER = "vicinal/answer"
 STATUS = "didChangeStatus"
-DID_SHOW = "textDocument/didShowCompletion"
-DID_ACCEPT_PARTLY = "textDocument/didPartiallyAcceptCompletion"
-KINDS = {"normal": "Normal", "progress": "InProgress", "warning": "Warning", "error": "Error"}
 TYPING_SECONDS = 0.5
 """How soon behind a change a request for the menu counts as typing."""
 
@@ -48,14 +43,10 @@ SETTLED_SECONDS = 1.0
 """How long nothing must be typed before the daemon is hinted at the cursor's place."""
 
 
-class RequestFailed(JsonRpcException):
-    """LSP's code for a request that was understood and could not be done; the message is for the user."""
-
-    CODE = -32803
-
-
 class VicinalServer(LanguageServer):
     """One editor's session."""
+
+    protocol: Protocol
 
     def __init__(self, session: Callable[..., Session] = Session) -> None:
         super().__init__(
@@ -68,28 +59,28 @@ class VicinalServer(LanguageServer):
             converter_factory=converter,
         )
         self.settings = LspSettings()
-        self.status = Status("progress", "starting")
-        self._of_daemon = self.status
-        self._status_told: Status | None = None
-        self.startup_options: object = None
-        self.startup_warnings: tuple[str, ...] = ()
+        self.voice = Voice(
+            lambda told: self.protocol.tell(STATUS, told),
+            lambda kind, message: self.window_show_message(types.ShowMessageParams(kind, message)),
+            lambda: self.settings.enabled and self.settings.automatic,
+        )
+        self._startup_options: object = None
         self.last_answered: Offer | None = None
         self.offers = Offers()
-        self.session = session(self._daemon_said, self._happened, on_missing_model=self._model_missing)
+        self.session = session(self.voice.daemon_said, self._happened, on_missing_model=self._model_missing)
         self.completions = Completions(
             self.session,
             self.offers,
             lambda: self.settings,
             self.version_of,
-            Telling(self._answered, self._failed, self._refused),
+            Telling(self._answered, self.voice.failed, self.voice.refused),
         )
         self.feedback = Feedback(self._send_feedback, self._text, lambda: self.settings.feedback)
         self.bars = Progress(self, self._cancel_work)
         self._settled: asyncio.TimerHandle | None = None
         self._typed_at = -TYPING_SECONDS
-        self._told: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
-        _install(self)
+        install(self)
 
     def can(self, capability: str) -> bool:
         """Whether the client has a capability, by its dotted name."""
@@ -113,10 +104,6 @@ class VicinalServer(LanguageServer):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def say(self, kind: types.MessageType, message: str) -> None:
-        """Show a message."""
-        self.window_show_message(types.ShowMessageParams(kind, message))
-
     def change_settings(self, **changes: Any) -> None:
         """By a command, until the client says otherwise."""
         self.settings = replace(self.settings, **changes)
@@ -125,25 +112,27 @@ class VicinalServer(LanguageServer):
         """Complete no more in this file."""
         self.change_settings(exclude=(*self.settings.exclude, str(path)))
 
+    def greeted(self, options: object) -> None:
+        """The client has sent its first word, with these settings."""
+        self._startup_options = options
+        self.settings, _ = parse(options)
+
+    def ready(self) -> None:
+        """The client is ready: the daemon is looked for, the folders are indexed."""
+        self._warn(parse(self._startup_options)[1])
+        self.session.begin()
+        self.voice.tell_status()
+        for folder in self.folders():
+            self.open_folder(folder)
+
     def configure(self, value: object) -> None:
         """Take the client's settings; what is wrong with them is said, and the defaults hold there.
 
         A client that has none (some say so after every start) means those of `initialize`.
         """
-        self.settings, warnings = parse(value or self.startup_options)
-        for warning in warnings:
-            self._say_once(types.MessageType.Warning, f"Vicinal's settings: {warning}")
-        self.tell_status()
-
-    def tell_status(self) -> None:
-        """Send the state if it is another one; switched off is a state too."""
-        status = self.status
-        if status.level == "normal" and not (self.settings.enabled and self.settings.automatic):
-            status = Status("normal", "automatic completions are off")
-        if status != self._status_told:
-            self._status_told = status
-            told = {"kind": KINDS[status.level], "busy": status.level == "progress", "message": status.message}
-            self.protocol.notify(STATUS, told | {"hint": status.hint})
+        self.settings, warnings = parse(value or self._startup_options)
+        self._warn(warnings)
+        self.voice.tell_status()
 
     async def inline(self, params: types.InlineCompletionParams) -> types.InlineCompletionList:
         """`textDocument/inlineCompletion`."""
@@ -171,17 +160,6 @@ class VicinalServer(LanguageServer):
         if offer is not None:
             self.feedback.shown(offer)
         return wire.menu_items(offer)
-
-    async def run(self, name: str, *arguments: Any) -> Any:
-        """A command, by its name."""
-        from vicinal_indexer.errors import VicinalError
-
-        try:
-            return await COMMANDS[name](self, *arguments)
-        except (CommandRefused, TypeError) as error:
-            raise RequestFailed(f"{name}: {error}") from error
-        except VicinalError as error:
-            raise RequestFailed(_words(error)) from error
 
     def opened(self, uri: str) -> None:
         """A document was opened: its folder is worth indexing now."""
@@ -240,6 +218,10 @@ class VicinalServer(LanguageServer):
         """What a client sent wrongly is answered where it can be; it is no message for its user."""
         log.warning("%s: %s", getattr(source, "__name__", source), error)
 
+    def _warn(self, warnings: Sequence[str]) -> None:
+        for warning in warnings:
+            self.voice.say_once(types.MessageType.Warning, f"Vicinal's settings: {warning}")
+
     def _snapshot(self, uri: str, position: types.Position) -> Snapshot | None:
         return snapshot(self.workspace, uri, position.line, position.character)
 
@@ -269,46 +251,16 @@ class VicinalServer(LanguageServer):
 
     def _answered(self, offer: Offer, shown: str) -> None:
         self.last_answered = offer
-        self._status_changed(self._of_daemon)  # what went wrong with a request before is over
+        self.voice.answered()
         if self.settings.notify:
-            self.protocol.notify(ANSWER, wire.told(offer, shown=shown))
-
-    def _failed(self, error: "VicinalError", trigger: "Trigger") -> None:
-        if trigger == "invoked":
-            self.say(types.MessageType.Error, _words(error))
-        else:
-            log.info("%s", error)
-            if self._of_daemon.level in ("normal", "progress"):  # else it is what went wrong
-                self._status_changed(Status("warning", error.message, error.hint))
-
-    def _refused(self, reason: str) -> None:
-        self.say(types.MessageType.Info, f"Vicinal: {reason}")
-
-    def _daemon_said(self, status: Status) -> None:
-        self._of_daemon = status
-        self._status_changed(status)
-
-    def _status_changed(self, status: Status) -> None:
-        if status == self.status:
-            return
-        self.status = status
-        self.tell_status()
-        if status.level == "error":
-            hint = f". {status.hint}" if status.hint else ""
-            self._say_once(types.MessageType.Error, f"Vicinal: {status.message}{hint}")
-
-    def _say_once(self, kind: types.MessageType, message: str) -> None:
-        if message not in self._told:
-            self._told.add(message)
-            self.say(kind, message)
+            self.protocol.tell(ANSWER, wire.told(offer, shown=shown))
 
     def _happened(self, event: "Event") -> None:
         if self.can("window.work_done_progress"):
             self.bars.heard(event)
 
     def _model_missing(self, name: str) -> None:
-        if "model" not in self._told:
-            self._told.add("model")
+        if self.voice.is_first("model"):
             self.behind(self._offer_model(name))
 
     async def _offer_model(self, name: str) -> None:
@@ -322,7 +274,10 @@ class VicinalServer(LanguageServer):
         )
         answer = await self.window_show_message_request_async(question)
         if answer is not None and answer.title == fetch.title:
-            await self.session.pull(ModelPullRequest(name=name), self._happened)
+            try:
+                await self.session.pull(ModelPullRequest(name=name), self._happened)
+            finally:
+                self.bars.over("download", name)
 
     def _cancel_work(self, name: str) -> None:
         if name == "download":
@@ -335,95 +290,3 @@ class VicinalServer(LanguageServer):
             await work
         except (VicinalError, JsonRpcException) as error:
             log.info("%s", error)
-
-
-def _words(error: "VicinalError") -> str:
-    return f"Vicinal: {error.message}" + (f". {error.hint}" if error.hint else "")
-
-
-def _install(server: VicinalServer) -> None:
-    """Register every method."""
-    feature = server.feature
-
-    @feature(types.INITIALIZE)
-    def initialize(params: types.InitializeParams) -> None:
-        server.startup_options = params.initialization_options
-        server.settings, warnings = parse(server.startup_options)
-        server.startup_warnings = warnings
-        inline = getattr(params.capabilities.text_document, "inline_completion", None)
-        if shows_menu(server.settings, inline):
-
-            @feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=MENU_TRIGGERS))
-            async def completion(params: types.CompletionParams) -> types.CompletionList:
-                return await server.menu(params)
-
-    @feature(types.INITIALIZED)
-    def initialized(_params: types.InitializedParams) -> None:
-        for warning in server.startup_warnings:
-            server._say_once(types.MessageType.Warning, f"Vicinal's settings: {warning}")
-        server.session.begin()
-        server.tell_status()
-        for folder in server.folders():
-            server.open_folder(folder)
-
-    @feature(types.SHUTDOWN)
-    async def shutdown(_params: Any) -> None:
-        await server.leave()
-
-    @feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
-    async def inline(params: types.InlineCompletionParams) -> types.InlineCompletionList:
-        return await server.inline(params)
-
-    @feature(types.TEXT_DOCUMENT_DID_OPEN)
-    def did_open(params: types.DidOpenTextDocumentParams) -> None:
-        server.opened(params.text_document.uri)
-
-    @feature(types.TEXT_DOCUMENT_DID_CHANGE)
-    def did_change(params: types.DidChangeTextDocumentParams) -> None:
-        change = params.content_changes[-1] if params.content_changes else None
-        if isinstance(change, types.TextDocumentContentChangePartial):
-            line, character = wire.end_of(change, encoding_of(server.workspace))
-            server.changed(params.text_document.uri, line, character)
-
-    @feature(types.TEXT_DOCUMENT_DID_SAVE)
-    def did_save(_params: types.DidSaveTextDocumentParams) -> None:
-        """The watcher of the daemon sees it; LSP's clients expect a handler all the same."""
-
-    @feature(types.TEXT_DOCUMENT_DID_CLOSE)
-    def did_close(params: types.DidCloseTextDocumentParams) -> None:
-        server.closed(params.text_document.uri)
-
-    @feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
-    async def did_change_configuration(params: types.DidChangeConfigurationParams) -> None:
-        value = params.settings
-        if not value and server.can("workspace.configuration"):
-            asked = types.ConfigurationParams([types.ConfigurationItem(section="vicinal")])
-            value = (await server.workspace_configuration_async(asked))[0]
-        server.configure(value)
-
-    @feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
-    def did_change_folders(params: types.DidChangeWorkspaceFoldersParams) -> None:
-        for folder in params.event.added:
-            server.open_folder(convert.path_of(folder.uri))
-
-    @feature(types.WINDOW_WORK_DONE_PROGRESS_CANCEL)
-    def cancelled(params: types.WorkDoneProgressCancelParams) -> None:
-        server.bars.cancelled(params.token)
-
-    @feature(DID_SHOW)
-    def did_show(params: Any) -> None:
-        server.shown(params)
-
-    @feature(DID_ACCEPT_PARTLY)
-    def did_accept_partly(params: Any) -> None:
-        server.partly_accepted(params)
-
-    for name in COMMANDS:
-        server.command(name)(_command(name))
-
-
-def _command(name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
-    async def run(ls: VicinalServer, *arguments: object) -> Any:  # pygls wants its server to come first
-        return await ls.run(name, *arguments)
-
-    return run

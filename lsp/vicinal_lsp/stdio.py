@@ -1,7 +1,7 @@
 """Messages between pipes and the server: a thread of its own reads, and whole messages come to the loop.
 
 Owns that thread. pygls would read each line of a header in a thread of a pool, which costs three changes of threads a
-message. It does not know what messages say.
+message. A client's socket is two pipes, too. It does not know what messages say.
 """
 
 import asyncio

@@ -33,9 +33,13 @@ class Desk:
         self._editors: list[Editor] = []
         self._documents = 0
 
-    def bare(self, errors: str = "errors") -> Editor:
-        """A server that nobody has spoken to. Its log must have no error, unless it goes to a file of its own."""
-        editor = self._leaving.enter_context(Editor(SERVER, self.environment, self.folder / errors))
+    def bare(self, errors: str = "errors", daemon: Any = None) -> Editor:
+        """A server that nobody has spoken to, beside our daemon or another one.
+
+        Its log must have no error, unless it goes to a file of its own.
+        """
+        environment = (daemon or self.daemon).environment
+        editor = self._leaving.enter_context(Editor(SERVER, environment, self.folder / errors))
         self._editors.append(editor)
         return editor
 

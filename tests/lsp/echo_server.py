@@ -1,16 +1,18 @@
 """A language server whose daemon answers at once, and says by which text, for the fuzz test: `python echo_server.py`.
 
+With an argument it listens on a loopback port.
+
 The answer's `model` is a digest of the text and the place it was asked for.
 """
 
 import asyncio
 import hashlib
-import os
 import random
 import sys
 from typing import Any
 
 from vicinal_daemon.protocol import Answer
+from vicinal_lsp.__main__ import accepted, standard
 from vicinal_lsp.handshake import greet
 from vicinal_lsp.scripted import answer_to
 from vicinal_lsp.server import VicinalServer
@@ -50,5 +52,5 @@ class EchoSession:
 
 
 if __name__ == "__main__":
-    source, sink = greet(os.fdopen(os.dup(0), "rb"), sys.stdout.buffer)
+    source, sink = greet(*(accepted("127.0.0.1", 0) if sys.argv[1:] else standard()))
     serve(VicinalServer(EchoSession), source, sink)  # type: ignore[arg-type]

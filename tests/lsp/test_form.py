@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from vicinal_lsp.brackets import closes, gap
 from vicinal_lsp.form import may_ask, next_line, next_word, shaped, wanted_lines
 
 OPEN, CLOSE = "([{", ")]}"
@@ -309,3 +310,13 @@ def test_asking_never_fails(left: str, right: str, most: int, language: str) -> 
     rest = plain(right).split("\n")[0]
     if rest[:1].isalnum():
         assert not may_ask(left, right, invoked="automatic")
+
+
+SIGNS = st.lists(st.sampled_from([*"()[]{}\"'`/*#\\ \na<&,", '"""', "/*", "*/", "//"]), max_size=12).map("".join)
+
+
+@given(SIGNS, SIGNS, SIGNS)
+@example("", "#\n", "")
+def test_what_closes_nothing_of_others_is_left_as_it_is(left: str, text: str, right: str) -> None:
+    if not closes(text):
+        assert gap(left, right).within(text) == text

@@ -2,8 +2,12 @@
 
 import json
 import os
+import socket
 import sys
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from vicinal_lsp.scripted import INLINE, Editor
 
@@ -15,9 +19,20 @@ def frame(message: dict[str, object]) -> bytes:
     return b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
-def test_a_request_sees_the_text_that_its_client_had(tmp_path: Path) -> None:
+class Remote(Editor):
+    """An editor that is connected over TCP."""
+
+    def _pipes(self) -> tuple[Any, Any]:
+        assert self.process.stdout is not None
+        host, _, port = self.process.stdout.readline().decode().split()[-1].rpartition(":")
+        with socket.create_connection((host, int(port))) as connection:
+            return connection.makefile("rb"), connection.makefile("wb")
+
+
+@pytest.mark.parametrize(("kind", "arguments"), [(Editor, []), (Remote, ["tcp"])])
+def test_a_request_sees_the_text_that_its_client_had(tmp_path: Path, kind: type[Editor], arguments: list[str]) -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(str(Path(path).resolve()) for path in sys.path if path)}
-    with Editor(ECHO, environment, tmp_path / "errors") as editor:
+    with kind([*ECHO, *arguments], environment, tmp_path / "errors") as editor:
         editor.initialize(options={"minConfidence": 0})
         uri = editor.open_uri("untitled:1", "order = f(")
         end = {"line": 0, "character": 10}

@@ -4,13 +4,15 @@ Owns which of a repository's files are wanted, and the only calls of huggingface
 fetched, and no code from a repository is. It does not know where models are kept.
 """
 
+import json
 import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from vicinal_daemon.errors import ModelError, ModelMissing, ModelUnusable
-from vicinal_daemon.models.progress import Progress, growing
+from vicinal_daemon.models.progress import Progress, downloaded
 
 _SINGLE_FILES = (
     "tokenizer.model",
@@ -20,6 +22,20 @@ _SINGLE_FILES = (
     "LICENSE",
     "LICENSE.txt",
 )
+_NO_ACCESS = 44
+_CHILD = f"""
+import json, sys
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import RepositoryNotFoundError
+from huggingface_hub.utils import disable_progress_bars
+disable_progress_bars()
+try:
+    snapshot_download(**json.loads(sys.argv[1]), local_dir=".")
+except RepositoryNotFoundError:
+    sys.exit({_NO_ACCESS})
+except Exception as error:
+    sys.exit(f"{{type(error).__name__}}: {{error}}".splitlines()[0])
+"""
 _CACHE_PATTERNS = ["*.safetensors", "*.json", *_SINGLE_FILES]
 
 
@@ -76,44 +92,34 @@ def fetch_from_hub(
         ModelUnusable: if the repository has no weights that may be fetched.
         ModelError: if the hub cannot be reached.
     """
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
-    from huggingface_hub.utils.tqdm import (
-        are_progress_bars_disabled,
-        disable_progress_bars,
-        enable_progress_bars,
-    )
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
     # Its HTTP library differs between versions; the base of its own error is that library's root.
     transport_error: type[BaseException] = HfHubHTTPError.__bases__[0]
-    bars = not are_progress_bars_disabled()
+    no_access = ModelMissing(
+        f"The hub has no model {repo_id} that you may read.",
+        hint="Check its spelling; for a gated model, accept its terms and log in with: hf auth login",
+    )
     try:
         info = HfApi(endpoint=endpoint).model_info(repo_id, files_metadata=True)
         sizes = {sibling.rfilename: sibling.size or 0 for sibling in info.siblings or []}
         files = wanted_files(repo_id, sizes)
         _require_space(into, files.total_bytes)
-        disable_progress_bars()
-        with growing(into, "download", files.total_bytes, progress):
-            snapshot_download(
-                repo_id,
-                revision=info.sha,
-                allow_patterns=list(files.names),
-                local_dir=into,
-                endpoint=endpoint,
-            )
-    except RepositoryNotFoundError as error:  # also a gated repository, and one that wants a login
-        raise ModelMissing(
-            f"The hub has no model {repo_id} that you may read.",
-            hint="Check its spelling; for a gated model, accept its terms and log in with: hf auth login",
-        ) from error
-    except (transport_error, LocalEntryNotFoundError, ConnectionError, TimeoutError) as error:
+        wanted = {"repo_id": repo_id, "revision": info.sha, "allow_patterns": files.names, "endpoint": endpoint}
+        # -P: the child's folder holds what was downloaded, of which nothing may be imported.
+        ended = downloaded((sys.executable, "-P", "-c", _CHILD, json.dumps(wanted)), into, files.total_bytes, progress)
+        if ended.status == _NO_ACCESS:  # a gated repository tells of itself, and keeps its files
+            raise no_access
+        if ended.status != 0:
+            raise ConnectionError(ended.words.strip() or f"the download ended with status {ended.status}")
+    except RepositoryNotFoundError as error:  # also a repository that wants a login
+        raise no_access from error
+    except (transport_error, ConnectionError, TimeoutError) as error:
         raise ModelError(
             f"The hub could not be reached for {repo_id}: {error}",
             hint="Check the network, proxy and certificates, then pull again: it goes on where it stopped.",
         ) from error
-    finally:
-        if bars:
-            enable_progress_bars()
     shutil.rmtree(into / ".cache", ignore_errors=True)
     return files, str(info.sha)
 

