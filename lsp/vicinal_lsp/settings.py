@@ -50,7 +50,7 @@ class LspSettings:
     max_lines: int = _setting(8, "Lines at most in one completion.", 1, 100)
     alternatives: int = _setting(2, "Further completions beside the first where one was asked for.", 0, 4)
     min_confidence: float = _setting(
-        0.2,
+        0.05,
         "Automatic completions less sure than this are not shown; `vicinal confidence` says what a number hides.",
         0.0,
         1.0,
