@@ -83,6 +83,8 @@ class Remembered:
         Args:
             without: more paths that are left out.
         """
-        near = [left[-OPEN_CHARACTERS:], right[:OPEN_CHARACTERS]]
+        near = [left[-OPEN_CHARACTERS:].rstrip(), right[:OPEN_CHARACTERS]]
         before, behind = (np.array(ids, np.int32) for ids in self._codec.ids(near))
-        return Memory(self._store, path, before, behind, self._gate, without)
+        # Healing takes the last token and white space back (`healing.take_back`), to have them written better. Were they
+        # remembered, what is written would find itself in the file, and be told to end as it did.
+        return Memory(self._store, path, before[:-1], behind, self._gate, without)
