@@ -19,7 +19,15 @@ SEALED = "shop.sealed_receipt(order)"
 SEAL = f"def sealing(order):\n    return {SEALED}\n"
 LEFT = "def opening(order):\n    return shop.sealed_rec"
 REST = "eipt(order)"
+ENABLED = "[memory]\nenabled = true\n"
 SECRET = 'AWS_KEY = "AKIAZ7QXW2R5T9LMBN4C"\n'
+
+
+@pytest.fixture
+def shop(shop: Path) -> Path:
+    """With a memory, which the daemon of this folder's tests has not by itself."""
+    (shop / ".vicinal.toml").write_text(ENABLED)
+    return shop
 
 
 async def remembered(daemon: Daemon, root: Path, room: Literal["made", "as it is"] = "made") -> Workspace:
@@ -190,6 +198,8 @@ def test_nobody_is_pushed_out_by_a_repository_that_nobody_completes_in(
         for workspace in daemon.workspaces.all():
             await asyncio.to_thread(daemon.workspaces.remove, workspace.root)
         roots = [new_shop(tmp_path / name) for name in "abcde"]
+        for root in roots:
+            (root / ".vicinal.toml").write_text(ENABLED)
         *first, last = [await remembered(daemon, root, "as it is") for root in roots]
         assert all(daemon.memories.tokens(workspace) for workspace in first)
         assert not daemon.memories.tokens(last)
@@ -207,7 +217,7 @@ def test_a_repository_can_have_no_memory(shop: Path, stage: Any) -> None:
         workspace = await remembered(daemon, shop)
         assert daemon.memories.tokens(workspace)
         assert REST not in await said(daemon, shop, settings={"memory.enabled": False, "tune.steps": 0})
-        (shop / ".vicinal.toml").write_text("[memory]\nenabled = false\n")
+        (shop / ".vicinal.toml").write_text(ENABLED.replace("true", "false"))
         (shop / "refund.py").write_text("x = 1\n")
         await settled(daemon, workspace)
         assert not daemon.memories.tokens(workspace)
