@@ -11,9 +11,10 @@ from vicinal_daemon import protocol
 from vicinal_daemon.assemble import Learned, adaptation_of, confidence_of, evidence_of, text_of
 from vicinal_daemon.config import Settings
 from vicinal_daemon.errors import ModelUnusable
-from vicinal_daemon.generate.engine import Cancelled, Engine, Generated
+from vicinal_daemon.generate.engine import Cancelled, Engine, Generated, Mix
 from vicinal_daemon.generate.post import Ending
 from vicinal_daemon.generate.prompt import Prompt, headed, prompt_at
+from vicinal_daemon.generate.remembered import Remembered
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.neighbourhood import Choice, choose, find_candidates, prolonged
 from vicinal_daemon.stages import OnStage, Stopwatch, silent
@@ -60,12 +61,27 @@ def tuning_settings(settings: Settings) -> TuningSettings:
     return TuningSettings(tuning.rank, tuning.learning_rate, tuning.max_tokens, tuning.guard, settings.seed)
 
 
+def remember(index: RepositoryIndex, engine: Engine, settings: Settings) -> Remembered | None:
+    """The repository's tokens; None where no memory is wanted."""
+    if not settings.memory.enabled:
+        return None
+    remembered = Remembered(engine.codec)
+    remembered.update(dict(index.sources()))
+    return remembered
+
+
 def write(
-    engine: Engine, prompt: Prompt, target: Target, settings: Settings, cancelled: Cancelled = lambda: False
+    engine: Engine,
+    prompt: Prompt,
+    target: Target,
+    settings: Settings,
+    cancelled: Cancelled = lambda: False,
+    mix: Mix | None = None,
 ) -> tuple[str, Generated]:
     """The text to show at the cursor, and what was generated for it."""
     ending = Ending(target.lines, target.mid_line)
-    generated = engine.generate(prompt, ending.met, max_tokens=settings.generate.max_tokens, cancelled=cancelled)
+    most = settings.generate.max_tokens
+    generated = engine.generate(prompt, ending.met, max_tokens=most, cancelled=cancelled, mix=mix)
     return ending.shown(generated.text, target.right), generated
 
 
@@ -123,9 +139,13 @@ def complete(
         )
         watch.seconds["tune"], watch.seconds["guard"] = tuned.seconds
 
+    on_stage("memory", 0, 0)
+    with watch.stage("memory"):
+        remembered = remember(index, engine, settings)
     on_stage("generate", 0, 0)
     with watch.stage("generate"), _wearing(engine, tuned.adapter):
-        text, generated = write(engine, prompt, target, settings, cancelled)
+        mix = remembered.at(target.path, target.left, target.right).mix if remembered is not None else None
+        text, generated = write(engine, prompt, target, settings, cancelled, mix)
     scale = tuned.adapter.scale if tuned.adapter is not None else 0.0
     learned = Learned(len(tuned.losses), tuned.losses, tuned.context_loss, scale)
     return protocol.Answer(

@@ -42,6 +42,8 @@ class Stage:
             prompt = {{ context_tokens = 128 }}
             tune = {{ max_tokens = 64, rank = 4, steps = 3, guard = false }}
             generate = {{ max_tokens = 12 }}
+            # It comes behind the answers, so the same request could be answered in two ways. Its own tests turn it on.
+            memory = {{ enabled = false }}
             """
         )
         self._runner = asyncio.Runner()

@@ -124,6 +124,12 @@ def test_a_question_waits_for_what_was_just_saved(daemon: Connection, shop: Path
 
 def test_a_completion_is_the_same_with_and_without(daemon: Connection, shared_shop: Path, said: Said) -> None:
     arguments = ("complete", place(shared_shop), "--steps", "3", "--json")
+    said("complete", place(shared_shop), "--steps", "0")
+    root = str(shared_shop.resolve())
+    wait_for(
+        lambda: any(opened.root == root and opened.remembered for opened in state_of(daemon).workspaces),
+        "the engine remembers the repository",
+    )
     with_daemon = Answer.model_validate_json(said(*arguments, "--budget-ms", "0", "--compare"))
     without = Answer.model_validate_json(said(*arguments, "--no-daemon"))
     same = {"evidence", "path", "line", "column", "repository", "present", "candidates", "model", "seed"}

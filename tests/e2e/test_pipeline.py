@@ -103,13 +103,42 @@ def test_strategy_none_and_no_steps_leave_the_base_alone(shop: Path, homes: Path
     nothing = answer(shop, homes, engine, select__strategy="none")
     assert nothing.evidence == []
     assert nothing.adaptation.kind == "base"
-    assert nothing.completion.text == nothing.base.text
+    bare = answer(shop, homes, engine, select__strategy="none", memory__enabled=False)
+    assert bare.completion.text == bare.base.text == nothing.base.text
     prompt_only = answer(shop, homes, engine, tune__steps=0)
     assert prompt_only.adaptation.steps == 0
     assert any(piece.in_prompt for piece in prompt_only.evidence)
     weights_only = answer(shop, homes, engine, prompt__picks=0)
     assert weights_only.adaptation.steps > 0
     assert not any(piece.in_prompt for piece in weights_only.evidence)
+
+
+def test_the_memory_writes_what_stands_elsewhere_but_not_what_is_hidden(
+    shop: Path, homes: Path, engine: TransformersEngine
+) -> None:
+    more = {"select__strategy": "none", "memory__enabled": True, "generate__max_tokens": 40}
+    (shop / "shop" / "lent.py").write_text("def lend(order):\n    return order.lent_to_somebody(today)\n")
+    voucher = shop / "shop" / "voucher.py"
+    rows = voucher.read_text().split("\n")
+    rows[LINE - 1 :] = ["def lend(order):", "    return order.lent_to_nobody_at_all(today)", ""]
+    voucher.write_text("\n".join(rows))
+    place = f"{voucher}:{LINE + 1}:23"
+    with RepositoryIndex.open(shop, homes) as index:
+        index.sync()
+        got = complete(
+            read_target(shop, parse_location(place), 1),
+            index,
+            engine,
+            settings(**more),
+            repository=str(shop),
+            skipped_files=0,
+            watch=Stopwatch(),
+            belief=Belief(default_calibration().calibrator),
+        )
+    assert got.completion.text == "to_somebody(today)"
+    assert got.base is not None
+    assert "somebody" not in got.base.text
+    assert got.seconds["memory"] > 0
 
 
 def test_the_repository_is_only_read(shop: Path, homes: Path, engine: TransformersEngine) -> None:

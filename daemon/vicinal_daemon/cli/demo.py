@@ -34,7 +34,7 @@ def demo(
     from vicinal_daemon.cli.progress import stages
     from vicinal_daemon.cli.show import show_trial, show_trials
     from vicinal_daemon.cli.workbench import open_workbench
-    from vicinal_daemon.complete import tunable
+    from vicinal_daemon.complete import remember, tunable
     from vicinal_daemon.evaluate.trial import run_trial, trial_tasks
     from vicinal_daemon.stages import Stopwatch
 
@@ -44,10 +44,12 @@ def demo(
     trials = []
     with stages() as on_stage, open_workbench(root, settings, Stopwatch(), on_stage) as bench:
         engine = tunable(bench.engine)
+        on_stage("memory", 0, 0)
+        remembered = remember(bench.index, engine, settings)
         chosen = trial_tasks(bench.index, places, seed)
         for number, task in enumerate(chosen):
             on_stage("places", number, len(chosen))
-            trial = run_trial(engine, bench.index, task, settings, on_stage)
+            trial = run_trial(engine, bench.index, task, settings, on_stage, remembered)
             trials.append(trial)
             if not as_json:
                 show_trial(console, trial, number + 1, len(chosen))

@@ -29,6 +29,7 @@ _NAMES = {
     "candidates": "finding candidates",
     "base": "completing without adaptation",
     "tune": "studying the picks",
+    "memory": "remembering the repository",
     "generate": "completing",
     "answer": "writing an answer",
     "places": "places",

@@ -10,6 +10,7 @@ from vicinal_daemon.complete import adapt, prompt_for
 from vicinal_daemon.config import Settings
 from vicinal_daemon.evaluate.reading import Reader
 from vicinal_daemon.evaluate.tasks import Corpus, Task, sample_lines
+from vicinal_daemon.generate.remembered import Remembered
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.neighbourhood import choose, find_candidates, prolonged
 from vicinal_daemon.stages import OnStage
@@ -57,8 +58,13 @@ def run_trial(
     task: Task,
     settings: Settings,
     on_stage: OnStage,
+    remembered: Remembered | None,
 ) -> Trial:
-    """Complete and score one place with the base model and with the whole method."""
+    """Complete and score one place with the base model and with the whole method.
+
+    Args:
+        remembered: the repository's tokens, see `complete.remember`.
+    """
     target, reader = task.target, Reader(engine, settings)
     choice = choose(
         find_candidates(index, engine.codec.offsets, target, settings), target, settings, settings.select.strategy
@@ -72,9 +78,10 @@ def run_trial(
     steps = min(settings.tune.steps, len(choice.selection.picks))
     tuned = adapt(engine, choice, full, settings, on_step=lambda done, total, loss: on_stage("tune", done, steps))
     on_stage("generate", 0, 0)
+    mix = remembered.at(task.path, target.left, target.right).mix if remembered is not None else None
     with applied(engine.model, tuned.adapter):
-        tuned_bits = reader.read("tuned", full, task.truth).bits
-        answer = reader.write("tuned", full, target).shown
+        tuned_bits = reader.read("tuned", full, task.truth, mix).bits
+        answer = reader.write("tuned", full, target, mix).shown
     return Trial(
         path=task.path,
         line=task.line,

@@ -12,8 +12,9 @@ from vicinal_daemon.generate.codec import Codec
 from vicinal_daemon.memory import Gate, Memory, Tokens, TokenStore, default_gate
 from vicinal_indexer.types import digest
 
-MOST_CHARACTERS = 16_000_000
-"""Of a repository's texts, some five million tokens in 100 MB; what comes behind that is not remembered."""
+MOST_CHARACTERS = 8_000_000
+"""Of a repository's texts, some 2.5 million tokens in 50 MB, sorted in half a second; what comes behind that is not
+remembered."""
 
 OPEN_CHARACTERS = 64_000
 """Of the open file on each side of the cursor: it is tokenised anew at each request, in some 20 ms."""
@@ -83,6 +84,8 @@ class Remembered:
         Args:
             without: more paths that are left out.
         """
-        near = [left[-OPEN_CHARACTERS:], right[:OPEN_CHARACTERS]]
+        near = [left[-OPEN_CHARACTERS:].rstrip(), right[:OPEN_CHARACTERS]]
         before, behind = (np.array(ids, np.int32) for ids in self._codec.ids(near))
-        return Memory(self._store, path, before, behind, self._gate, without)
+        # Healing takes the last token and white space back (`healing.take_back`), to have them written better. Were
+        # they remembered, what is written would find itself in the file, and be told to end as it did.
+        return Memory(self._store, path, before[:-1], behind, self._gate, without)

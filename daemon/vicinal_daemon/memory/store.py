@@ -39,7 +39,7 @@ class Matches:
 
 
 class TokenStore:
-    """Passages of tokens, sorted by token; 12 bytes a token.
+    """Passages of tokens, sorted by token; 16 bytes a token.
 
     Args:
         passages: name -> token ids, all >= 0.
@@ -52,8 +52,12 @@ class TokenStore:
         self._tokens: Tokens = np.concatenate(
             [np.empty(0, np.int32), *(part for piece in pieces for part in (piece, np.array([BREAK], np.int32)))]
         )
-        self._order = np.argsort(self._tokens, kind="stable").astype(np.int32)
-        self._sorted = self._tokens[self._order]
+        order = np.argsort(self._tokens, kind="stable").astype(np.int32)
+        # Nothing follows on a passage's last token, nor on what stands between passages.
+        order = order[(self._tokens[order] != BREAK) & (np.append(self._tokens, BREAK)[order + 1] != BREAK)]
+        self._order = order
+        self._sorted = self._tokens[order]
+        self._before = self._tokens[order - 1]  # at 0 that is the last break: looking further is one pass, in order
         self._numbers = {name: number for number, name in enumerate(self.names)}
 
     def __len__(self) -> int:
@@ -69,20 +73,24 @@ class TokenStore:
         if not context:
             return self._matches(np.empty(0, np.int64), np.empty(0, np.int64))
         first, last = np.searchsorted(self._sorted, [context[-1], context[-1] + 1])
-        places = self._order[first:last].astype(np.int64)
-        places = places[self._tokens[places + 1] != BREAK]  # the last token of all is a break
+        places, before = self._order[first:last], self._before[first:last]
         for number in (self._numbers[name] for name in without if name in self._numbers):
-            places = places[(places < self._starts[number]) | (places >= self._starts[number + 1])]
-        lengths = np.ones(len(places), np.int64)
-        alive = np.arange(len(places))
-        for back in range(1, min(LONGEST, len(context))):
-            alive = alive[places[alive] >= back]
-            alive = alive[self._tokens[places[alive] - back] == context[-1 - back]]
+            others = (places < self._starts[number]) | (places >= self._starts[number + 1])
+            places, before = places[others], before[others]
+        goes_on = before == context[-2] if len(context) > 1 else np.zeros(len(places), np.bool_)
+        longer = places[goes_on].astype(np.int64)
+        lengths = np.full(len(longer), 2)
+        alive = np.arange(len(longer))
+        for back in range(2, min(LONGEST, len(context))):
+            alive = alive[longer[alive] >= back]
+            alive = alive[self._tokens[longer[alive] - back] == context[-1 - back]]
             if not len(alive):
                 break
             lengths[alive] = back + 1
-        longest = np.argsort(-lengths, kind="stable")[:most] if len(lengths) else np.empty(0, np.intp)
-        return self._matches(places[longest] + 1, lengths[longest])
+        longest = np.argsort(-lengths, kind="stable")[:most]
+        single = places[np.flatnonzero(~goes_on)[: most - len(longest)]]
+        found = np.concatenate([longer[longest], single]) + 1
+        return self._matches(found, np.concatenate([lengths[longest], np.ones(len(single), np.int64)]))
 
     def _matches(self, places: NDArray[np.int64], lengths: NDArray[np.int64]) -> Matches:
         passages = np.searchsorted(self._starts, places, side="right") - 1
