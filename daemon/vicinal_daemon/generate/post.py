@@ -38,10 +38,11 @@ def before_stops(text: str, stops: Sequence[str]) -> str:
 
 
 def certain(text: str, stops: Sequence[str]) -> str:
-    """`text` up to the first of `stops`, or to where one may have begun."""
+    """`text` up to the first of `stops`, or to where one may have begun; without the white space at its end, which is
+    shown only if something comes behind it."""
     kept = before_stops(text, stops)
     open_ends = (n for stop in stops for n in range(len(stop) - 1, 0, -1) if kept.endswith(stop[:n]))
-    return kept[: len(kept) - max(open_ends, default=0)] if kept == text else kept
+    return (kept[: len(kept) - max(open_ends, default=0)] if kept == text else kept).rstrip()
 
 
 def lines_done(text: str, lines: int, *, mid_line: bool) -> bool:
