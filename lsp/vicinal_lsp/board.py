@@ -41,6 +41,7 @@ class Board:
         self._offered: set[str] = set()
         self._fetched: set[str] = set()
         self._closed = False
+        self._downloads_until = 0.0
         self.missing = ""
 
     def say(self, status: Status) -> None:
@@ -58,6 +59,9 @@ class Board:
         if missing in self._fetched:
             missing, state = "", news.without_problem(state)
         self.missing = missing
+        if missing and asyncio.get_running_loop().time() < self._downloads_until:
+            self.look_soon()
+            return
         status = news.status_of(state)
         self.say(status)
         if status.level == "progress":
@@ -68,6 +72,8 @@ class Board:
 
     def hear(self, event: "Event") -> None:
         """Something has happened in the daemon."""
+        if event.name == "download":  # told of several times a second while it goes on
+            self._downloads_until = asyncio.get_running_loop().time() + _LOOK_SECONDS
         if news.calls_for_look(event):
             self._look()
         elif self._told is not None:

@@ -55,10 +55,11 @@ def status_of(state: "DaemonState") -> Status:
 def after(status: Status, event: "Event") -> Status:
     """The status once this has happened. What needs the user stays until the daemon is asked again (`calls_for_look`).
 
-    A download is shown all the same: it is what the missing model needs.
+    A download is shown all the same: it is what the missing model needs. What came has yet
+    to be checked and put in its place: the daemon says when it is.
     """
     if event.name == "download":
-        return _step(event, _percent(f"downloading {event.detail}", event.done, event.total))
+        return _percent(f"downloading {event.detail}", event.done, event.total)
     if status.level in ("warning", "error"):
         return status
     if event.name == "index" and event.stage == "index":

@@ -99,10 +99,13 @@ class Voice:
         self.status = status
         self.tell_status()
         if status.level == "error":
-            hint = f". {status.hint}" if status.hint else ""
-            self.say_once(MessageType.Error, f"Vicinal: {status.message}{hint}")
+            self.say_once(MessageType.Error, _words(status.message, status.hint))
 
 
 def words(error: "VicinalError") -> str:
     """An error, for a user."""
-    return f"Vicinal: {error.message}" + (f". {error.hint}" if error.hint else "")
+    return _words(error.message, error.hint)
+
+
+def _words(message: str, hint: str) -> str:
+    return f"Vicinal: {message.removesuffix('.')}. {hint}" if hint else f"Vicinal: {message}"

@@ -67,6 +67,7 @@ def test_fetch_it_fetches_the_model_and_completes_with_it(desk: Any, start: Star
     uri = editor.open(desk.document())
     editor.until(lambda: last_status(editor)["kind"] == "Normal")
     assert desk.offered(editor, uri)
+    assert not editor.told("window/showMessage")
     assert len(bars(editor, "end")) == len(bars(editor, "begin"))
     assert len(asked(editor)) == 1
     assert NAME in asked(editor)[0]
