@@ -189,7 +189,8 @@ class Completions:
         from vicinal_daemon.errors import RequestDropped
         from vicinal_indexer.errors import VicinalError
 
-        await asyncio.sleep(pause)
+        if pause:
+            await asyncio.sleep(pause)
         snapshot = running.snapshot
         if self._version(snapshot.uri) != snapshot.version:
             return None
