@@ -540,6 +540,7 @@ def test_metrics_count_what_was_asked(http: httpx2.Client, folder: Path) -> None
     assert sample(http, "vicinal_memory_bytes", of="engine") > 0
 
 
+@pytest.mark.slow
 def test_nothing_leaks(live: LiveDaemon, http: httpx2.Client, folder: Path) -> None:
     def ask(count: int) -> None:
         for number in range(count):

@@ -166,6 +166,7 @@ def test_a_run_is_adam_with_a_falling_rate_on_pefts_own_start(tiny_model_dir: Pa
         torch.testing.assert_close(learned[name], value, atol=1e-6, rtol=0)
 
 
+@pytest.mark.slow
 def test_the_base_is_bit_identical_after_a_storm(tiny_model_dir: Path, tmp_path: Path) -> None:
     engine = TransformersEngine(tiny_model_dir, "cpu")
     tokens = torch.tensor([engine.codec.encode(LEFT)[0]])

@@ -17,6 +17,8 @@ from vicinal_daemon.protocol.state import Event
 from vicinal_daemon.uncertainty.feedback import Outcome
 from vicinal_indexer.errors import InputError
 
+pytestmark = pytest.mark.slow  # an engine process for many of them
+
 LINE = 10
 
 

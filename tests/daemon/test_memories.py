@@ -15,6 +15,8 @@ from vicinal_daemon.desk.memories import Memories
 from vicinal_daemon.protocol.requests import CompleteRequest
 from vicinal_daemon.workspaces import Workspace
 
+pytestmark = pytest.mark.slow  # real daemons
+
 SEALED = "shop.sealed_receipt(order)"
 SEAL = f"def sealing(order):\n    return {SEALED}\n"
 LEFT = "def opening(order):\n    return shop.sealed_rec"

@@ -9,7 +9,7 @@ import pytest
 
 from vicinal_daemon.cli.app import run
 
-pytestmark = pytest.mark.usefixtures("homes")
+pytestmark = [pytest.mark.usefixtures("homes"), pytest.mark.slow]
 
 
 @pytest.fixture(autouse=True)

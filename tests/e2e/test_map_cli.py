@@ -8,7 +8,7 @@ import pytest
 
 from vicinal_daemon.cli.app import run
 
-pytestmark = pytest.mark.usefixtures("homes")
+pytestmark = [pytest.mark.usefixtures("homes"), pytest.mark.slow]
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -8,6 +8,8 @@ import pytest
 
 from vicinal_lsp.scripted import Editor
 
+pytestmark = pytest.mark.slow  # real daemons
+
 NAME = "some/tiny"
 ASK = "window/showMessageRequest"
 BAR = "Vicinal: fetching the model"

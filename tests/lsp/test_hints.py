@@ -3,9 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from vicinal_daemon.client import Client
 from vicinal_daemon.protocol.requests import IndexRequest, WorkspaceRequest
 from vicinal_lsp.scripted import Editor
+
+pytestmark = pytest.mark.slow  # real daemons
 
 STUDYING = "Vicinal: studying"
 
