@@ -25,7 +25,7 @@ from vicinal_daemon.complete import prompt_for, tunable
 from vicinal_daemon.evaluate.tasks import Corpus, sample_lines
 from vicinal_daemon.generate.remembered import Remembered
 from vicinal_daemon.memory import Gate, Memory, gate
-from vicinal_daemon.memory.gate import GATE_FEATURES, MATCH_FEATURES, told_of
+from vicinal_daemon.memory.gate import EQUAL, GATE_FEATURES, MATCH_FEATURES, told_of
 from vicinal_daemon.memory.memory import MOST_MATCHES
 from vicinal_daemon.neighbourhood import choose, find_candidates, prolonged
 from vicinal_daemon.stages import Stopwatch
@@ -137,10 +137,11 @@ class Batch:
             features[row, :count] = example.features
             tokens[row, :count], of_tokens[row, :count] = example.tokens, example.of_tokens
         truth = np.array([example.truth[0] for example in examples])
-        self.there = torch.tensor(tokens >= 0)
+        self.tokens = torch.tensor(tokens)
+        self.there = self.tokens >= 0
         self.features = torch.tensor(features)
         self.hit = torch.tensor(tokens == truth[:, None]).double()
-        self.same = torch.tensor((tokens[:, :, None] == tokens[:, None, :]) & (tokens[:, None, :] >= 0)).float()
+        self.same = torch.tensor((tokens[:, :, None] == tokens[:, None, :]) & (tokens[:, None, :] >= 0)).double()
         self.of_tokens = torch.tensor(of_tokens)
         self.agree = torch.tensor(tokens == np.array([example.best for example in examples])[:, None]).double()
         self.model = torch.tensor([example.model for example in examples], dtype=torch.float64)
@@ -151,8 +152,10 @@ class Batch:
         any_match = self.there.any(1)
         scores = (self.features @ match).masked_fill(~self.there, -torch.inf)
         weights = torch.softmax(scores.masked_fill(~any_match[:, None], 0.0), 1) * self.there
-        of_same = torch.einsum("nh,nkh->nk", weights.float(), self.same).double()  # p_memory of each match's token
-        best, which = of_same.max(1)
+        of_same = torch.einsum("nh,nkh->nk", weights, self.same)  # p_memory of each match's token
+        best = of_same.max(1).values
+        likeliest = of_same >= best[:, None] * (1 - EQUAL)
+        which = self.tokens.masked_fill(~likeliest | ~self.there, torch.iinfo(torch.int64).max).min(1).indices
         lengths = self.features[:, :, 0]
         longest = lengths.max(1).values
         ties = ((lengths == longest[:, None]) & self.there).sum(1)

@@ -93,9 +93,22 @@ def test_of_a_long_open_file_the_text_around_the_cursor_is_used(
     codec: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(remembered, "OPEN_CHARACTERS", 5)
+    monkeypatch.setattr(remembered, "STABLE_CHARACTERS", 1)
     codec.seen.clear()
     Remembered(codec).at("a.py", "0123456789", "abcdefghij")
-    assert codec.seen == ["56789", "abcde"]
+    assert codec.seen == ["", "56789", "abcde"]
+
+
+def test_of_the_open_file_what_is_far_from_the_cursor_is_not_tokenised_again(
+    codec: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remembered, "STABLE_CHARACTERS", 16)
+    memory = Remembered(codec)
+    left = "def first():\n    pass\n\n\ndef second():\n    retu"
+    memory.at("a.py", left, "\n")
+    codec.seen.clear()
+    memory.at("a.py", left + "r", "\n")
+    assert codec.seen == ["def second():\n    retur"]
 
 
 @pytest.fixture

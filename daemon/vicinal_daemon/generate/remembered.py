@@ -5,6 +5,7 @@ nor what is done with the memory.
 """
 
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 
 import numpy as np
 
@@ -17,7 +18,14 @@ MOST_CHARACTERS = 8_000_000
 remembered."""
 
 OPEN_CHARACTERS = 64_000
-"""Of the open file on each side of the cursor: it is tokenised anew at each request, in some 20 ms."""
+"""Of the open file on each side of the cursor."""
+
+STABLE_CHARACTERS = 2_048
+"""The text before the cursor is tokenised in two pieces. The first ends at the last line before a multiple of so many
+characters: it stays the same while somebody types, and is not tokenised again."""
+
+PIECES_IN_MEMORY = 16
+"""Pieces of open files whose tokens are kept."""
 
 AT_ONCE = 64
 """Files that are tokenised in one call: the tokenizer uses all cores."""
@@ -36,6 +44,7 @@ class Remembered:
         self._files: dict[str, tuple[str, int]] = {}  # path -> digest and characters of its text
         self._known: dict[str, Tokens] = {}  # by the text's digest
         self._store = TokenStore({})
+        self._tokens_of = lru_cache(PIECES_IN_MEMORY)(lambda text: np.array(codec.ids([text])[0], np.int32))
 
     @property
     def files(self) -> int:
@@ -84,8 +93,13 @@ class Remembered:
         Args:
             without: more paths that are left out.
         """
-        near = [left[-OPEN_CHARACTERS:].rstrip(), right[:OPEN_CHARACTERS]]
-        before, behind = (np.array(ids, np.int32) for ids in self._codec.ids(near))
+        near = left.rstrip()
+        begin = max(0, len(near) - OPEN_CHARACTERS)
+        begin -= begin % STABLE_CHARACTERS
+        cut = near.rfind("\n", begin, len(near) - len(near) % STABLE_CHARACTERS) + 1
+        pieces = (near[begin:cut] if cut > begin else "", near[max(begin, cut) :], right[:OPEN_CHARACTERS])
+        first, last, behind = map(self._tokens_of, pieces)
+        before = np.concatenate([first, last])
         # Healing takes the last token and white space back (`healing.take_back`), to have them written better. Were
         # they remembered, what is written would find itself in the file, and be told to end as it did.
         return Memory(self._store, path, before[:-1], behind, self._gate, without)

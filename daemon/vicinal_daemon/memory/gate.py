@@ -26,6 +26,8 @@ MATCH_FEATURES: Final = ("length", "log_length", "own", "near", "folder", "langu
 GATE_FEATURES: Final = (
     "one", "length", "log_length", "longest", "best", "spread", "model_best", "model_entropy", "model_of_best", "agree",
 )  # fmt: skip
+EQUAL: Final = 1e-6
+"""Tokens whose p_memory differs by less, relatively, are equally likely to it: the one with the smallest id counts."""
 NEAR_TOKENS: Final = 500.0
 """A match so far away in the own file counts 1/e as near."""
 
@@ -62,7 +64,7 @@ class Gate:
         weights /= weights.sum()
         said, which = np.unique(tokens, return_inverse=True)
         memory = np.bincount(which, weights, minlength=len(said)).astype(np.float64)
-        best = int(memory.argmax())
+        best = int(np.flatnonzero(memory >= memory.max() * (1 - EQUAL))[0])
         told = gate_features(
             told_of(log_probabilities),
             features[:, 0],
