@@ -27,7 +27,7 @@ from vicinal_daemon.generate.remembered import Remembered
 from vicinal_daemon.memory import Gate, Memory, gate
 from vicinal_daemon.memory.gate import EQUAL, GATE_FEATURES, MATCH_FEATURES, told_of
 from vicinal_daemon.memory.memory import MOST_MATCHES
-from vicinal_daemon.neighbourhood import choose, find_candidates, prolonged
+from vicinal_daemon.neighbourhood import find_candidates
 from vicinal_daemon.stages import Stopwatch
 
 FORMS = ("in-file", "prompt:sift")
@@ -108,8 +108,7 @@ def collect(root: Path, tasks: int, lines: int, seed: int) -> Corpora:
             on_stage("places", number, len(chosen))
             target = task.target
             chunks = find_candidates(bench.index, engine.codec.offsets, target, settings)
-            choice = choose(chunks, target, settings, "sift")
-            choice = prolonged(choice, bench.index, engine.codec.offsets, target, settings)
+            choice = chosen(bench.index, chunks, engine.codec.offsets, target, settings, "sift")
             snippets = choice.snippets(settings.prompt.picks)
             memory = remembered.at(task.path, task.left, task.right)
             for form, shown in zip(FORMS, ([], snippets), strict=True):

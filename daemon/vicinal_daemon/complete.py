@@ -16,7 +16,7 @@ from vicinal_daemon.generate.post import Ending
 from vicinal_daemon.generate.prompt import Prompt, headed, prompt_at
 from vicinal_daemon.generate.remembered import Remembered
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
-from vicinal_daemon.neighbourhood import Choice, choose, find_candidates, prolonged
+from vicinal_daemon.neighbourhood import Choice, chosen, find_candidates
 from vicinal_daemon.stages import OnStage, Stopwatch, silent
 from vicinal_daemon.target import Target
 from vicinal_daemon.tune.lora import Adapter, applied
@@ -112,8 +112,7 @@ def complete(
     with watch.stage("candidates"):
         chunks = find_candidates(index, engine.codec.offsets, target, settings)
     with watch.stage("select"):
-        choice = choose(chunks, target, settings, strategy)
-        choice = prolonged(choice, index, engine.codec.offsets, target, settings)
+        choice = chosen(index, chunks, engine.codec.offsets, target, settings, strategy)
     snippets = choice.snippets(settings.prompt.picks)
     prompt = prompt_for(target, snippets, engine, settings)
 

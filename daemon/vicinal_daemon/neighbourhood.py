@@ -107,15 +107,17 @@ def choose(chunks: Sequence[Chunk], target: Target, settings: Settings, strategy
     return Choice(tuple(chunks[pick] for pick in distinct), kept, len(chunks), similarity)
 
 
-def prolonged(
-    choice: Choice,
+def chosen(
     index: "RepositoryIndex",
+    chunks: Sequence[Chunk],
     offsets: Offsets,
     target: Target,
     settings: Settings,
+    strategy: Strategy,
     exclude: Sequence[Region] = (),
 ) -> Choice:
-    """A choice in the form in which it is learned and shown: see `lengthened`; `exclude` as in `find_candidates`."""
+    """As `choose`, in the form that is learned and shown (`lengthened`); `exclude` as in `find_candidates`."""
+    choice = choose(chunks, target, settings, strategy)
     walls = [seen(target, offsets, settings), *exclude]
     return replace(choice, chunks=lengthened(choice.chunks, index.source, settings.select.least_lines, walls))
 

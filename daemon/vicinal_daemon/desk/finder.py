@@ -17,7 +17,7 @@ from vicinal_daemon.desk.jobs import Found, Job, codes
 from vicinal_daemon.generate.offsets import fast_offsets
 from vicinal_daemon.generate.prompt import Offsets, last_tokens
 from vicinal_daemon.models import ModelFiles
-from vicinal_daemon.neighbourhood import Choice, choose, find_candidates, prolonged
+from vicinal_daemon.neighbourhood import Choice, choose, chosen, find_candidates
 from vicinal_daemon.scheduler import Cancellation
 from vicinal_daemon.stages import Stopwatch
 from vicinal_daemon.studies import Recipe, Studies
@@ -106,13 +106,10 @@ class Finder:
                     asyncio.to_thread(find_candidates, index, offsets, job.target, job.settings, job.excluded)
                 )
             with watch.stage("select"):
-                target = job.target
-
-                def chosen() -> Choice:
-                    choice = choose(chunks, target, job.settings, strategy)
-                    return prolonged(choice, index, offsets, target, job.settings, job.excluded)
-
-                choice = await cancellation.first(asyncio.to_thread(chosen))
+                target, settings = job.target, job.settings
+                choice = await cancellation.first(
+                    asyncio.to_thread(chosen, index, chunks, offsets, target, settings, strategy, job.excluded)
+                )
             known = Neighbourhood(choice, job.settings, workspace, revision, target.path, target.line, time.monotonic())
             self._neighbourhoods[job.document] = known
             self._neighbourhoods.move_to_end(job.document)

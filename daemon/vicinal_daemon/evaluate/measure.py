@@ -20,7 +20,7 @@ from vicinal_daemon.generate.engine import Mix
 from vicinal_daemon.generate.prompt import Prompt, headed, last_tokens
 from vicinal_daemon.generate.remembered import Remembered
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
-from vicinal_daemon.neighbourhood import Choice, choose, lengthened, prolonged, search_around, seen
+from vicinal_daemon.neighbourhood import Choice, choose, chosen, lengthened, search_around, seen
 from vicinal_daemon.select.strategies import Strategy
 from vicinal_daemon.tune.guard import GUARD_SCALES, best_scale
 from vicinal_daemon.tune.lora import Adapter
@@ -134,15 +134,8 @@ class _Desk:
                 nearest = choose(chunks, self._target, self._lab.settings, "nn").picked()
                 chunks = planted(chunks, nearest)
             started = time.perf_counter()
-            choice = choose(chunks, self._target, self._lab.settings, strategy)
-            choice = prolonged(
-                choice,
-                self._lab.index,
-                self._lab.engine.codec.offsets,
-                self._target,
-                self._lab.settings,
-                self._excluded,
-            )
+            lab, target, offsets = self._lab, self._target, self._lab.engine.codec.offsets
+            choice = chosen(lab.index, chunks, offsets, target, lab.settings, strategy, self._excluded)
             self._choices[strategy, data] = choice, time.perf_counter() - started
         return self._choices[strategy, data]
 

@@ -12,7 +12,7 @@ from vicinal_daemon.evaluate.reading import Reader
 from vicinal_daemon.evaluate.tasks import Corpus, Task, sample_lines
 from vicinal_daemon.generate.remembered import Remembered
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
-from vicinal_daemon.neighbourhood import choose, find_candidates, prolonged
+from vicinal_daemon.neighbourhood import chosen, find_candidates
 from vicinal_daemon.stages import OnStage
 from vicinal_daemon.tune.lora import applied
 from vicinal_indexer.index import RepositoryIndex
@@ -66,10 +66,9 @@ def run_trial(
         remembered: the repository's tokens, see `complete.remember`.
     """
     target, reader = task.target, Reader(engine, settings)
-    choice = choose(
-        find_candidates(index, engine.codec.offsets, target, settings), target, settings, settings.select.strategy
-    )
-    choice = prolonged(choice, index, engine.codec.offsets, target, settings)
+    offsets = engine.codec.offsets
+    chunks = find_candidates(index, offsets, target, settings)
+    choice = chosen(index, chunks, offsets, target, settings, settings.select.strategy)
     snippets = choice.snippets(settings.prompt.picks)
     bare, full = prompt_for(target, [], engine, settings), prompt_for(target, snippets, engine, settings)
     on_stage("base", 0, 0)
