@@ -152,8 +152,8 @@ class Accelerator:
     async def _engine(self) -> Supervisor:
         if self._supervisor is None:
             files = await asyncio.to_thread(self.find)
-            model = self._settings.model
-            load = Load(files.transformers_dir, files.gguf, files.name, model.engine, model.device)
+            model, depth = self._settings.model, self._settings.tune.depth
+            load = Load(files.transformers_dir, files.gguf, files.name, model.engine, model.device, depth)
             self._supervisor = Supervisor(
                 load,
                 memory_limit_bytes=self.memory_limit,

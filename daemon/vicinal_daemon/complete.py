@@ -192,7 +192,7 @@ def _wearing(engine: Engine, adapter: Adapter | None) -> Iterator[None]:
     if adapter is None:
         yield
     else:
-        with applied(tunable(engine).model, adapter):
+        with applied(tunable(engine), adapter):
             yield
 
 

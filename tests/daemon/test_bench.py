@@ -53,7 +53,7 @@ ADAPTER_TENSORS = 2 * 2 * 7  # A and B of the linear layers of two blocks
 @pytest.fixture
 def bench(tiny_model_dir: Path) -> Bench:
     made = Bench()
-    assert isinstance(made.do(Load(tiny_model_dir, None, "tiny", "transformers", "cpu")), Loaded)
+    assert isinstance(made.do(Load(tiny_model_dir, None, "tiny", "transformers", "cpu", 0.33)), Loaded)
     return made
 
 
@@ -134,18 +134,22 @@ def test_unit_by_unit_is_what_the_tuner_does_at_once(bench: Bench, tiny_model_di
     assert_equal(read_adapter(tmp_path / "adapter"), tuned.adapter)
 
 
-def test_a_run_is_adam_with_a_falling_rate_on_pefts_own_start(tiny_model_dir: Path) -> None:
-    """The definition, written out with peft's and torch's own parts."""
-    engine = TransformersEngine(tiny_model_dir, "cpu")
+@pytest.mark.parametrize("depth", [1.0, 0.5])
+def test_a_run_is_adam_with_a_falling_rate_on_pefts_own_start(tiny_model_dir: Path, depth: float) -> None:
+    """The definition, written out with peft's and torch's own parts; with a trunk it is the same, with less work."""
+    engine = TransformersEngine(tiny_model_dir, "cpu", depth=depth)
+    assert (engine.trunk is None) == (depth == 1.0)
     texts = [code.text for code in EXAMPLES]
-    with Wardrobe(engine.model) as wardrobe:
+    with Wardrobe(engine) as wardrobe:
         run = TuningRun(engine, wardrobe, texts, TuningSettings(4, 5e-3, 64, guard=False, seed=7))
         losses = [run.step() for _ in texts]
         learned = wardrobe.seat(run).tensors("study")
 
     model = AutoModelForCausalLM.from_pretrained(tiny_model_dir, dtype=torch.float32).eval()
     torch.manual_seed(7)
-    config = LoraConfig(r=4, lora_alpha=4, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")
+    layers = f"model.layers.{engine.first}." if engine.first else ""
+    linear = [n for n, m in model.model.named_modules(prefix="model") if isinstance(m, torch.nn.Linear) and layers in n]
+    config = LoraConfig(r=4, lora_alpha=4, lora_dropout=0.0, target_modules=linear, task_type="CAUSAL_LM")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by an old name
         wrapped = get_peft_model(model, config).eval()
@@ -161,7 +165,7 @@ def test_a_run_is_adam_with_a_falling_rate_on_pefts_own_start(tiny_model_dir: Pa
         decay.step()
     state = get_peft_model_state_dict(wrapped)
     assert learned.keys() == state.keys()
-    assert len(learned) == ADAPTER_TENSORS
+    assert len(learned) == ADAPTER_TENSORS * (2 - engine.first) // 2
     for name, value in state.items():
         torch.testing.assert_close(learned[name], value, atol=1e-6, rtol=0)
 
@@ -173,7 +177,7 @@ def test_the_base_is_bit_identical_after_a_storm(tiny_model_dir: Path, tmp_path:
     logits = engine.model(tokens).logits.detach().clone()
     weights = {name: value.clone() for name, value in engine.model.state_dict().items()}
     bench = Bench()
-    bench.do(Load(tiny_model_dir, None, "tiny", "transformers", "cpu"))
+    bench.do(Load(tiny_model_dir, None, "tiny", "transformers", "cpu", 0.33))
     base = written(bench, write())
 
     draw = random.Random(1)  # noqa: S311 - a seed, not a secret
@@ -207,7 +211,7 @@ def test_with_nothing_worn_an_attached_model_is_the_bare_one(tiny_model_dir: Pat
     tokens = torch.tensor([engine.codec.encode(LEFT)[0]])
     bare = engine.model(tokens).logits
     kinds = hashlib.sha256(repr(engine.model).encode()).digest()
-    with attached(engine.model, 4, seed=0) as lora:
+    with attached(engine, 4, seed=0) as lora:
         noise = {name: torch.randn_like(value) for name, value in lora.tensors("serve").items()}
         lora.load(Adapter(noise, 4))
         lora.fill("study", noise)
@@ -224,7 +228,9 @@ def test_an_adapter_read_from_disk_is_the_one_just_made(bench: Bench, tmp_path: 
     assert made.log_probabilities != written(bench, write()).log_probabilities
     bench.do(Forget(("key",)))
     again = written(bench, write("key", tmp_path / "new" / "key.safetensors"))
-    assert (again.text, again.log_probabilities) == (made.text, made.log_probabilities)
+    # What the base has read is lent, or not: that adds the same numbers up in another order.
+    assert again.text == made.text
+    assert again.log_probabilities == pytest.approx(made.log_probabilities, abs=1e-4)
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["key.safetensors"]
 
 
@@ -312,7 +318,7 @@ def test_a_run_goes_on_from_a_checkpoint(bench: Bench, tmp_path: Path) -> None:
 
 def test_half_an_adapter_is_a_start_of_half_its_effect(tiny_model_dir: Path) -> None:
     engine = TransformersEngine(tiny_model_dir, "cpu")
-    with Wardrobe(engine.model) as wardrobe:
+    with Wardrobe(engine) as wardrobe:
         run = TuningRun(engine, wardrobe, [LEFT] * 3, TuningSettings(4, 0.01, 64, guard=False, seed=0))
         run.step()
         half = replace(run.adapter(), scale=0.5)
@@ -443,7 +449,7 @@ def test_all_steps_taken_is_all(bench: Bench) -> None:
 
 def test_a_rank_of_another_attachment_does_not_fit(tiny_model_dir: Path) -> None:
     engine = TransformersEngine(tiny_model_dir, "cpu")
-    lora = AttachedLora(engine.model, 4)
+    lora = AttachedLora(engine.model, 4, engine.first)
     with pytest.raises(ModelDamaged):
         lora.fill("serve", {name: value[:2] for name, value in lora.tensors("serve").items()})
     lora.detach()
@@ -453,7 +459,7 @@ def test_a_rank_of_another_attachment_does_not_fit(tiny_model_dir: Path) -> None
 def test_llama_writes_and_nothing_else(tiny_model_dir: Path, tiny_gguf: Path) -> None:
     pytest.importorskip("llama_cpp")
     bench = Bench()
-    assert bench.do(Load(tiny_model_dir, tiny_gguf, "tiny", "llama", "cpu")) == Loaded(
+    assert bench.do(Load(tiny_model_dir, tiny_gguf, "tiny", "llama", "cpu", 0.33)) == Loaded(
         "llama.cpp", tunable=False, seconds=pytest.approx(0, abs=1e3)
     )
     assert written(bench, write()).read_tokens > 0

@@ -43,7 +43,7 @@ def index(shop: Path, tmp_path: Path) -> Iterator[RepositoryIndex]:
 
 @pytest.fixture
 def lab(engine: TransformersEngine, settings: Settings, index: RepositoryIndex) -> Iterator[Lab]:
-    with Wardrobe(engine.model) as wardrobe:
+    with Wardrobe(engine) as wardrobe:
         yield Lab("shop", engine, wardrobe, Reader(engine, settings), index, settings)
 
 
@@ -76,7 +76,7 @@ def test_under_another_name_nothing_is_reused(engine: TransformersEngine) -> Non
     prompt = Prompt(TEXT, (0, len(TEXT)))
     adapter = tune(engine, [TEXT] * 3, prompt, TuningSettings(4, 0.02, 64, False, 0)).adapter
     base = engine.score_under("base", TEXT, 0).log_probabilities
-    with applied(engine.model, adapter):
+    with applied(engine, adapter):
         alone, worn = engine.score(TEXT, 0), engine.score_under("adapter", TEXT, 0)
     assert worn.log_probabilities == pytest.approx(alone.log_probabilities, abs=1e-4)
     assert worn.log_probabilities != pytest.approx(base, abs=1e-2)
@@ -134,7 +134,7 @@ def test_the_model_is_bare_afterwards(lab: Lab, task: Task) -> None:
 def test_a_curve_begins_at_the_base_and_ends_at_the_whole_adapter(
     engine: TransformersEngine, settings: Settings, index: RepositoryIndex, task: Task
 ) -> None:
-    with Wardrobe(engine.model) as wardrobe:
+    with Wardrobe(engine) as wardrobe:
         lab = Lab("shop", engine, wardrobe, Reader(engine, settings), index, settings, None, Extent((), (1, 2, 4)))
         base, tuned = measure_task(lab, task, (IN_FILE, Mode(weights="sift")))
     assert base.curve == {}

@@ -32,9 +32,15 @@ def prompt(text: str) -> Prompt:
 
 
 def say(
-    engine: TransformersEngine, under: str | None, text: str, cancelled: Callable[[], bool] = lambda: False
+    engine: TransformersEngine,
+    under: str | None,
+    text: str,
+    cancelled: Callable[[], bool] = lambda: False,
+    lender: str | None = None,
 ) -> Generated:
-    return engine.generate_under(under, prompt(text), lambda text: False, max_tokens=8, cancelled=cancelled)
+    return engine.generate_under(
+        under, prompt(text), lambda text: False, max_tokens=8, cancelled=cancelled, lender=lender
+    )
 
 
 def assert_same(one: Generated, other: Generated) -> None:
@@ -77,7 +83,7 @@ def test_nothing_is_reused_under_another_adapter(engine: TransformersEngine) -> 
     settings = TuningSettings(rank=4, learning_rate=0.02, max_tokens=64, guard=False, seed=0)
     adapter = tune(engine, [TEXT] * 4, prompt(TEXT), settings).adapter
     assert adapter is not None
-    with Wardrobe(engine.model) as wardrobe:
+    with Wardrobe(engine) as wardrobe:
         with wardrobe.wearing(adapter):
             alone = say(engine, None, TEXT)
         base = say(engine, "base", TEXT)
@@ -91,6 +97,31 @@ def test_nothing_is_reused_under_another_adapter(engine: TransformersEngine) -> 
             again = say(engine, "adapter 1", TEXT)
         assert again.read_tokens == 1
         assert_same(again, alone)
+
+
+def test_what_the_trunk_made_of_a_prompt_is_lent_to_an_adapter_above_it(engine: TransformersEngine) -> None:
+    settings = TuningSettings(rank=4, learning_rate=0.02, max_tokens=64, guard=False, seed=0)
+    adapter = tune(engine, [TEXT] * 4, prompt(TEXT), settings).adapter
+    end = len(TEXT) // 2
+    with Wardrobe(engine) as wardrobe:
+        base = say(engine, "base", TEXT)
+        with wardrobe.wearing(adapter):
+            alone, scored = say(engine, None, TEXT), engine.score(TEXT, end)
+            lent = say(engine, "adapter 1", TEXT, lender="base")
+            lent_scores = engine.score_under("adapter 2", TEXT, end, lender="base")
+            # Also where the lender has read only the beginning, and what was lent is read on.
+            longer = say(engine, "adapter 3", TEXT + TEXT, lender="base")
+            assert_same(longer, say(engine, None, TEXT + TEXT))
+            assert_same(say(engine, "adapter 3", TEXT + TEXT), longer)
+    assert lent.read_tokens == 1 < alone.read_tokens
+    assert_same(lent, alone)
+    assert lent_scores.spans == scored.spans
+    assert lent_scores.log_probabilities == pytest.approx(scored.log_probabilities, abs=1e-4)
+    assert_same(say(engine, "base", TEXT), base)
+
+
+def test_who_has_read_nothing_like_it_lends_nothing(engine: TransformersEngine) -> None:
+    assert say(engine, "adapter 1", TEXT, lender="base").read_tokens == say(engine, None, TEXT).read_tokens
 
 
 def test_without_a_name_nothing_is_kept(engine: TransformersEngine) -> None:
@@ -144,12 +175,12 @@ def test_a_cache_that_cannot_be_cut_back_is_not_kept() -> None:
     prefixes, cache = Prefixes(), DynamicCache()
     cache.layers = [DynamicSlidingWindowLayer(8)]
     prefixes.keep("base", [1, 2, 3], cache)
-    assert prefixes.find("base", [1, 2, 3]) == (None, 0)
+    assert prefixes.find("base", [1, 2, 3]).count == 0
 
 
 def test_nothing_in_common_is_nothing_known() -> None:
     prefixes = Prefixes()
     prefixes.keep("base", [1, 2, 3], DynamicCache())
-    assert prefixes.find("base", [4, 2, 3]) == (None, 0)
-    assert prefixes.find("other", [1, 2, 3]) == (None, 0)
-    assert prefixes.find("base", [1]) == (None, 0)
+    assert prefixes.find("base", [4, 2, 3]).count == 0
+    assert prefixes.find("other", [1, 2, 3]).count == 0
+    assert prefixes.find("base", [1]).count == 0

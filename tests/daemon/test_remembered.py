@@ -114,7 +114,7 @@ def test_of_the_open_file_what_is_far_from_the_cursor_is_not_tokenised_again(
 @pytest.fixture
 def bench(tiny_model_dir: Path) -> Bench:
     made = Bench(TRUSTING)
-    made.do(Load(tiny_model_dir, None, "tiny", "transformers", "cpu"))
+    made.do(Load(tiny_model_dir, None, "tiny", "transformers", "cpu", 0.33))
     return made
 
 

@@ -43,7 +43,7 @@ def test_the_base_is_bit_identical_after_tuning(engine: TransformersEngine) -> N
     before, said = fingerprint(engine), engine.score(CONTEXT, 0)
     tuned = tune(engine, EXAMPLES, PROMPT, settings())
     assert tuned.adapter is not None
-    with applied(engine.model, tuned.adapter):
+    with applied(engine, tuned.adapter):
         assert engine.score(CONTEXT, 0) != said
     assert fingerprint(engine) == before
     assert engine.score(CONTEXT, 0) == said
@@ -65,7 +65,7 @@ def test_tuning_learns_what_it_is_shown(engine: TransformersEngine) -> None:
     before = loss(engine, EXAMPLES[0])
     tuned = tune(engine, EXAMPLES, PROMPT, settings())
     assert tuned.losses[-1] < tuned.losses[0]
-    with applied(engine.model, tuned.adapter):
+    with applied(engine, tuned.adapter):
         assert loss(engine, EXAMPLES[0]) < before
 
 
@@ -77,9 +77,9 @@ def test_one_step_is_taken_on_each_example_in_order(engine: TransformersEngine) 
 
 def test_an_adapter_is_a_value_and_works_again_later(engine: TransformersEngine) -> None:
     tuned = tune(engine, EXAMPLES, PROMPT, settings())
-    with applied(engine.model, tuned.adapter):
+    with applied(engine, tuned.adapter):
         first = engine.score(CONTEXT, 0)
-    with applied(engine.model, tuned.adapter):
+    with applied(engine, tuned.adapter):
         assert engine.score(CONTEXT, 0) == first
 
 
@@ -144,6 +144,6 @@ def test_scale_zero_is_the_base_exactly(engine: TransformersEngine) -> None:
     adapter = tune(engine, EXAMPLES, PROMPT, settings(guard=False)).adapter
     assert adapter is not None
     base = engine.score(CONTEXT, 0)
-    with attached(engine.model, adapter.rank, seed=0) as lora:
+    with attached(engine, adapter.rank, seed=0) as lora:
         lora.load(Adapter(adapter.tensors, adapter.rank, scale=0.0))
         assert engine.score(CONTEXT, 0) == base

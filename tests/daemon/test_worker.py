@@ -84,7 +84,7 @@ Make = Callable[..., Engine]
 
 
 def load_of(folder: Path) -> Load:
-    return Load(folder, None, "tiny", "transformers", "cpu")
+    return Load(folder, None, "tiny", "transformers", "cpu", 0.33)
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ def test_studying_the_repository_makes_its_idiom_cheaper_to_spell(shop: Path, ho
     engine = TransformersEngine(files.transformers_dir, "cpu")
     with RepositoryIndex.open(shop, homes) as index:
         index.sync()
-        with Wardrobe(engine.model) as wardrobe:
+        with Wardrobe(engine) as wardrobe:
             lab = Lab("shop", engine, wardrobe, Reader(engine, settings), index, settings)
             records = list(measure_task(lab, cut("line", "shop/payment.py", text, 10, 3), GROUPS["quick"]))
     bits = {record.mode: record.bits for record in records}

@@ -61,5 +61,10 @@ def open_engine(files: ModelFiles, settings: Settings) -> Engine:
     """
     model = settings.model
     return opening.open_engine(
-        files.transformers_dir, files.gguf, name=files.name, engine=model.engine, device=model.device
+        files.transformers_dir,
+        files.gguf,
+        name=files.name,
+        engine=model.engine,
+        device=model.device,
+        depth=settings.tune.depth,
     )

@@ -133,6 +133,14 @@ class TuneSettings(_Section):
         description="Gradient steps at most for one request, one a pick; 0 never tunes.",
     )
     rank: int = Field(default=16, ge=1, le=256, description="The rank of the LoRA adapter.")
+    depth: float = Field(
+        default=0.33,
+        gt=0,
+        le=1,
+        description="The share of the model's layers, from the top, that learn. What is below is computed once a "
+        "text; 1 trains all of them, several times slower.",
+        json_schema_extra=_NOT_FROM_REPO,
+    )
     learning_rate: float = Field(
         default=1.5e-3,
         ge=1e-6,

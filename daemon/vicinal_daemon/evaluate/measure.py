@@ -13,7 +13,7 @@ from vicinal_daemon.config import Settings
 from vicinal_daemon.evaluate.modes import Data, Mode, Ranking, Recalled, Start
 from vicinal_daemon.evaluate.outcome import Outcome, record_of
 from vicinal_daemon.evaluate.planted import planted
-from vicinal_daemon.evaluate.reading import Reader, Reading, Written
+from vicinal_daemon.evaluate.reading import BASE, Reader, Reading, Written
 from vicinal_daemon.evaluate.record import Record
 from vicinal_daemon.evaluate.tasks import Task
 from vicinal_daemon.generate.engine import Mix
@@ -171,14 +171,14 @@ class _Desk:
     def _base_reading(self, prompt: Prompt, mode: Mode) -> Reading:
         key = prompt.text, mode.memory
         if key not in self._readings:
-            self._readings[key] = self._lab.reader.read("base", prompt, self._task.truth, self._mix(mode))
+            self._readings[key] = self._lab.reader.read(BASE, prompt, self._task.truth, self._mix(mode))
         return self._readings[key]
 
     def _base_text(self, prompt: Prompt, mode: Mode) -> Written:
         self._base_reading(prompt, mode)  # the prompt is read once
         key = prompt.text, mode.memory
         if key not in self._texts:
-            self._texts[key] = self._lab.reader.write("base", prompt, self._target, self._mix(mode))
+            self._texts[key] = self._lab.reader.write(BASE, prompt, self._target, self._mix(mode))
         return self._texts[key]
 
     def base(self, mode: Mode) -> Record:
@@ -244,7 +244,7 @@ class _Desk:
             with lab.wardrobe.wearing(replace(worn.adapter, scale=kept)):
                 written = lab.reader.write(self._under(kept), prompt, self._target, mix)
                 change = lab.reader.log_probability(self._under(kept), prompt, written.shown)
-            change -= lab.reader.log_probability("base", prompt, written.shown)
+            change -= lab.reader.log_probability(BASE, prompt, written.shown)
         seconds += written.seconds
         bits, full = readings[kept].bits, readings[own].bits
         curve = self._curve(prompt, mode, worn, full) if lab.extent.curve and worn.steps else {}

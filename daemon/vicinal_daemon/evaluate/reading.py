@@ -16,6 +16,9 @@ from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.target import Target
 from vicinal_indexer.types import digest
 
+BASE = "base"
+"""The model wears nothing; what was read then is lent to its readings with adapters."""
+
 PROMPTS_IN_MEMORY = 12
 """KV caches that are kept: the base's of each prompt of a task, and those of what is worn now."""
 
@@ -66,7 +69,8 @@ class Reader:
         name, (start, end) = _name(under, prompt), prompt.context
         if name not in self._contexts:
             started = time.perf_counter()
-            context = self._engine.score_under(name, prompt.text, start).between(start, end)
+            scores = self._engine.score_under(name, prompt.text, start, lender=_name(BASE, prompt))
+            context = scores.between(start, end)
             self._contexts[name] = -sum(context) / max(1, len(context)), time.perf_counter() - started
         values, text = self._continued(name, prompt, truth, mix)
         return Reading(bits_per_byte(values, text), *self._contexts[name])
@@ -76,7 +80,12 @@ class Reader:
         ending = Ending(target.lines, target.mid_line)
         started = time.perf_counter()
         generated = self._engine.generate_under(
-            _name(under, prompt), prompt, ending.met, max_tokens=self._settings.generate.max_tokens, mix=mix
+            _name(under, prompt),
+            prompt,
+            ending.met,
+            max_tokens=self._settings.generate.max_tokens,
+            mix=mix,
+            lender=_name(BASE, prompt),
         )
         return Written(generated, ending.shown(generated.text, target.right), time.perf_counter() - started)
 

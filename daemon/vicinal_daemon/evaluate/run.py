@@ -121,7 +121,7 @@ def run(
         tasks = find_tasks(root, files, order, settings.seed, on_stage)
         jobs = remaining(tasks, order.modes, file.done() if file is not None else set())
         folder = order.out.parent if order.out is not None else None
-        with Wardrobe(engine.model) as wardrobe:
+        with Wardrobe(engine) as wardrobe:
             belief = Belief(load(settings.index.data_dir).calibrator)
             reader = Reader(engine, settings)
             lab = Lab(header.repo, engine, wardrobe, reader, index, settings, extent=extent, belief=belief)

@@ -41,7 +41,7 @@ def settle(
     values = {key: float(_setting(settings, key)) for key in SPACE}
     candidates = draw(tuple(values.items()), CANDIDATES, settings.seed)
     measured = 0
-    with Wardrobe(engine.model) as wardrobe:
+    with Wardrobe(engine) as wardrobe:
 
         def measure(values: Values, number: int) -> Outcome:
             nonlocal measured

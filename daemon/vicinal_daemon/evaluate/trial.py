@@ -78,7 +78,7 @@ def run_trial(
     tuned = adapt(engine, choice, full, settings, on_step=lambda done, total, loss: on_stage("tune", done, steps))
     on_stage("generate", 0, 0)
     mix = remembered.at(task.path, target.left, target.right).mix if remembered is not None else None
-    with applied(engine.model, tuned.adapter):
+    with applied(engine, tuned.adapter):
         tuned_bits = reader.read("tuned", full, task.truth, mix).bits
         answer = reader.write("tuned", full, target, mix).shown
     return Trial(

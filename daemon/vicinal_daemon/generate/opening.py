@@ -11,17 +11,20 @@ from vicinal_daemon.generate.llama_engine import LlamaEngine
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 
 
-def open_engine(transformers_dir: Path, gguf: Path | None, *, name: str, engine: str, device: str) -> Engine:
+def open_engine(
+    transformers_dir: Path, gguf: Path | None, *, name: str, engine: str, device: str, depth: float
+) -> Engine:
     """Load a model.
 
     Args:
         engine: `transformers`, or `llama`, which needs `gguf`.
+        depth: see `TransformersEngine`.
 
     Raises:
         ModelError: that engine cannot run this model; nothing else is tried in its place.
     """
     if engine == "transformers":
-        return TransformersEngine(transformers_dir, device, name)
+        return TransformersEngine(transformers_dir, device, name, depth)
     if gguf is None:
         raise ModelUnusable(
             f"the llama.cpp engine needs a GGUF file, and {name} has none",

@@ -4,6 +4,7 @@ Owns the loaded model and the device. It does not know where the files came from
 adapters are trained; whoever changes the model's modules must change them back.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from vicinal_daemon.errors import ModelDamaged, ModelUnusable
 from vicinal_daemon.generate.codec import Codec
 from vicinal_daemon.generate.decode import Logits, greedy
 from vicinal_daemon.generate.engine import Cancelled, Generated, Mix, StopRule
-from vicinal_daemon.generate.prefix import Prefixes
+from vicinal_daemon.generate.prefix import Known, Prefixes
 from vicinal_daemon.generate.prompt import Prompt
+from vicinal_daemon.generate.reading import Reading
+from vicinal_daemon.generate.trunk import DEPTH, first_to_learn, trunk_of
 
 READ_AT_ONCE = 256
 """Tokens of a prompt that are read between two questions whether it was cancelled."""
@@ -64,13 +67,18 @@ class TransformersEngine:
         folder: config.json, *.safetensors and the tokenizer's files. Never touches the network.
         device: `auto`, `cuda`, `mps` or `cpu`.
         name: what users call the model; default: the folder's name.
+        depth: the share of the layers, from the top, that adapters touch.
+
+    Attributes:
+        first: the number of the first layer that they touch.
+        trunk: what is below it; None where this architecture cannot be cut, or all layers learn.
 
     Raises:
         ModelDamaged: a file cannot be parsed.
         ModelUnusable: the model has no fast tokenizer, or the device is missing.
     """
 
-    def __init__(self, folder: Path, device: str = "auto", name: str = "") -> None:
+    def __init__(self, folder: Path, device: str = "auto", name: str = "", depth: float = DEPTH) -> None:
         self.name = name or folder.name
         self.device = choose_device(device)
         self.device_name = str(self.device)
@@ -87,6 +95,8 @@ class TransformersEngine:
                 hint="fetch it again: vicinal models pull --force, or choose another with --model",
             ) from error
         self.model.to(self.device).eval().requires_grad_(False)
+        self.first = first_to_learn(self.model, depth)
+        self.trunk = trunk_of(self.model, self.first)
         self.prefixes = Prefixes()
 
     def score(self, text: str, start: int) -> Scores:
@@ -94,33 +104,28 @@ class TransformersEngine:
         return self.score_under(None, text, start)
 
     @torch.inference_mode()
-    def score_under(self, under: str | None, text: str, start: int, mix: Mix | None = None) -> Scores:
-        """As `score`; what was read of an earlier text under the same name (`generate_under`) is not read again.
+    def score_under(
+        self, under: str | None, text: str, start: int, mix: Mix | None = None, lender: str | None = None
+    ) -> Scores:
+        """As `score`; what was read of an earlier text under the same name is not read again (`generate_under`).
 
-        `mix` has its say at each scored token.
-
-        Logits are computed for the scored positions only: the output head is a fifth of a small model.
+        `mix` has its say at each scored token. Logits are computed for the scored positions only: the output head is a
+        fifth of a small model.
         """
         ids, spans = self.codec.encode(text)
         first = max(1, next((i for i, (_, end) in enumerate(spans) if end > start), len(ids)))
         if first >= len(ids):
             return Scores((), ())
-        cache, known = self.prefixes.find(under, ids[:first]) if under is not None else (None, 0)
-        tokens = torch.tensor([ids], device=self.device)
-        output = self.model(
-            tokens[:, known:],
-            past_key_values=cache,
-            logits_to_keep=len(ids) - first + 1,
-            use_cache=under is not None,
-        )
+        reading = self._reading(under, lender, ids, first)
+        logits = reading.read(ids[len(reading.tokens) :], len(ids) - first + 1)
         if under is not None:
-            self.prefixes.keep(under, ids, output.past_key_values)
-        said = torch.log_softmax(output.logits[0, :-1].float(), -1)
+            reading.keep(self.prefixes, under)
+        said = torch.log_softmax(logits[:-1], -1)
         if mix is not None:
             rows = said.cpu().numpy()
             mixed = (float(mix(ids[:at], row)[ids[at]]) for at, row in enumerate(rows, start=first))
             return Scores(tuple(spans[first:]), tuple(mixed))
-        chosen = said.gather(1, tokens[0, first:, None])[:, 0]
+        chosen = said.gather(1, torch.tensor(ids[first:], device=self.device)[:, None])[:, 0]
         return Scores(tuple(spans[first:]), tuple(chosen.tolist()))
 
     def generate(
@@ -146,6 +151,7 @@ class TransformersEngine:
         cancelled: Cancelled = lambda: False,
         rank: int = 0,
         mix: Mix | None = None,
+        lender: str | None = None,
     ) -> Generated:
         """As `generate`; what was read of an earlier prompt under the same name is not read again.
 
@@ -154,32 +160,39 @@ class TransformersEngine:
         Args:
             under: the name of the model as it is now: another one for each adapter that is worn, for good. None
                 keeps nothing and reuses nothing.
+            lender: a name of the model without that adapter: what was read under it is only read by the layers that
+                adapters touch.
         """
-        cache: Any = None
-        known: list[int] = []  # the tokens in `cache`
+        reading: Reading | None = None
         saved = 0
 
         @torch.inference_mode()
         def next_logits(tokens: list[int]) -> Logits | None:
-            nonlocal cache, known, saved
-            if not known and under is not None:
-                cache, saved = self.prefixes.find(under, tokens)
-                known, tokens = tokens[:saved], tokens[saved:]
+            nonlocal reading, saved
+            if reading is None:
+                reading = self._reading(under, lender, tokens, len(tokens))
+                saved = len(reading.tokens)
+                tokens = tokens[saved:]
             for start in range(0, len(tokens), READ_AT_ONCE):
                 if start and cancelled():
                     return None
-                piece = tokens[start : start + READ_AT_ONCE]
-                read = torch.tensor([piece], device=self.device)
-                output = self.model(read, past_key_values=cache, use_cache=True, logits_to_keep=1)
-                cache = output.past_key_values
-                known += piece
-            logits: Logits = output.logits[0, -1].float().cpu().numpy()
+                last = reading.read(tokens[start : start + READ_AT_ONCE], 1)
+            logits: Logits = last[0].cpu().numpy()
             return logits
 
         generated = greedy(
             self.codec, next_logits, prompt, stop, max_tokens=max_tokens, cancelled=cancelled, rank=rank, mix=mix
         )
+        if reading is None:
+            return generated
         if under is not None:
-            self.prefixes.keep(under, known, cache)
-        read_tokens = max(0, min(len(known), generated.prompt_tokens) - saved)
+            reading.keep(self.prefixes, under)
+        read_tokens = max(0, min(len(reading.tokens), generated.prompt_tokens) - saved)
         return replace(generated, read_tokens=read_tokens)
+
+    def _reading(self, under: str | None, lender: str | None, ids: Sequence[int], first: int) -> Reading:
+        """Begin to read `ids`; the logits behind `ids[first - 1]` and all later ones will be wanted."""
+        known = self.prefixes.find(under, ids[:first]) if under is not None else Known()
+        if not known.count and lender is not None and self.trunk is not None:
+            known = self.prefixes.lent(lender, ids, self.trunk)
+        return Reading(self.model, self.trunk, ids, known)

@@ -17,6 +17,7 @@ from peft import LoraConfig, get_peft_model
 from peft.tuners.lora import LoraLayer
 
 from vicinal_daemon.errors import ModelDamaged, ModelUnusable
+from vicinal_daemon.generate.transformers_engine import TransformersEngine
 
 Slot = Literal["serve", "study"]
 Tensors = Mapping[str, torch.Tensor]
@@ -52,16 +53,20 @@ def rounded(tensors: Tensors, rank: int) -> Adapter:
 
 
 class AttachedLora:
-    """A model whose linear layers can wear a LoRA from either of two slots, or none: `wear`.
+    """A model whose linear layers, from layer number `first` on, can wear a LoRA of two slots, or none: `wear`.
 
     Raises:
         ModelUnusable: the model has no layers that can.
     """
 
-    def __init__(self, model: Any, rank: int) -> None:
+    def __init__(self, model: Any, rank: int, first: int = 0) -> None:
         self.rank = rank
         config = LoraConfig(
-            r=rank, lora_alpha=rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+            r=rank,
+            lora_alpha=rank,
+            lora_dropout=0.0,
+            target_modules=_linear_layers(model, first) if first else "all-linear",
+            task_type="CAUSAL_LM",
         )
         # peft draws values for the new layers; the caller's generator is left as it was.
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
@@ -147,13 +152,19 @@ class AttachedLora:
         self._worn = slot
 
 
+def _linear_layers(model: Any, first: int) -> list[str]:
+    """The names of the linear layers in the model's layers from number `first` on."""
+    above = {id(module) for layer in model.get_decoder().layers[first:] for module in layer.modules()}
+    return [n for n, module in model.named_modules() if isinstance(module, torch.nn.Linear) and id(module) in above]
+
+
 @contextmanager
-def attached(model: Any, rank: int, seed: int) -> Iterator[AttachedLora]:
-    """Wrap the linear layers of `model` in place for the length of the block, then unwrap them.
+def attached(engine: TransformersEngine, rank: int, seed: int) -> Iterator[AttachedLora]:
+    """Wrap linear layers of the model in place for the length of the block, then unwrap them.
 
     Its slot for study holds the start that `seed` gives; nothing is worn.
     """
-    lora = AttachedLora(model, rank)
+    lora = AttachedLora(engine.model, rank, engine.first)
     try:
         lora.fill("study", lora.fresh(seed))
         yield lora
@@ -162,11 +173,11 @@ def attached(model: Any, rank: int, seed: int) -> Iterator[AttachedLora]:
 
 
 @contextmanager
-def applied(model: Any, adapter: Adapter | None) -> Iterator[None]:
-    """Let `model` answer with `adapter` for the length of the block; None is the base model."""
+def applied(engine: TransformersEngine, adapter: Adapter | None) -> Iterator[None]:
+    """Let the model answer with `adapter` for the length of the block; None is the base model."""
     if adapter is None or adapter.scale == 0:
         yield
         return
-    with attached(model, adapter.rank, seed=0) as lora:
+    with attached(engine, adapter.rank, seed=0) as lora:
         lora.load(adapter)
         yield

@@ -12,6 +12,7 @@ import torch
 from vicinal_daemon.errors import ModelUnusable
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.tune.lora import Adapter, AttachedLora, Tensors, rounded
+from vicinal_daemon.tune.objective import objective
 from vicinal_daemon.tune.wardrobe import Wardrobe
 
 
@@ -65,6 +66,7 @@ class TuningRun:
         self._settings = settings
         encoded = [engine.codec.encode(text)[0][: settings.max_tokens] for text in examples]
         self._examples = [ids for ids in encoded if len(ids) > 1]
+        self._objective = objective(engine, self._examples)
         self.steps = len(self._examples)
         self.done = min(done, self.steps)
         self.losses: list[float] = []
@@ -91,12 +93,12 @@ class TuningRun:
         fallen = self.done / self.steps
         for group in self._optimizer.param_groups:
             group["lr"] = self._settings.learning_rate * (1.0 + (1.0 / self.steps - 1.0) * fallen)
-        tokens = torch.tensor([self._examples[self.done]], device=self._engine.device)
+        loss_of = self._objective(self._examples[self.done])
         lora.wear("study")
         try:
-            loss = lora.model(tokens, labels=tokens, use_cache=False).loss
+            loss = loss_of()
             self._optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             self._optimizer.step()
             self._optimizer.zero_grad(set_to_none=True)
         finally:

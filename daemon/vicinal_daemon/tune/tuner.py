@@ -54,7 +54,7 @@ def tune(
     scored on it at full and at half strength against the base, and the best of the three is kept.
     """
     started = time.perf_counter()
-    with Wardrobe(engine.model) as wardrobe:
+    with Wardrobe(engine) as wardrobe:
         run = TuningRun(engine, wardrobe, examples, settings, start=start)
         if not run.steps:
             return Tuned(None, (), {}, (0.0, 0.0))

@@ -7,8 +7,9 @@ whose numbers lie in the slots. Outside `wearing` and a step, the model is bare.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Protocol
 
+from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.tune.lora import Adapter, AttachedLora
 
 
@@ -25,10 +26,10 @@ class Student(Protocol):
 
 
 class Wardrobe:
-    """The LoRA of one model; closing it gives the model its own layers back."""
+    """The LoRA of one engine's model; closing it gives the model its own layers back."""
 
-    def __init__(self, model: Any) -> None:
-        self._model = model
+    def __init__(self, engine: TransformersEngine) -> None:
+        self._engine = engine
         self._lora: AttachedLora | None = None
         self._student: Student | None = None
         self._served: Adapter | None = None
@@ -45,7 +46,7 @@ class Wardrobe:
         """The attachment, with this rank; what trains in one of another rank is parked first."""
         if self._lora is None or self._lora.rank != rank:
             self.close()
-            self._lora = AttachedLora(self._model, rank)
+            self._lora = AttachedLora(self._engine.model, rank, self._engine.first)
         return self._lora
 
     def seat(self, student: Student) -> AttachedLora:

@@ -124,10 +124,17 @@ class Bench:
 
     def _load(self, unit: Load) -> Loaded:
         started = time.perf_counter()
-        engine = open_engine(unit.transformers_dir, unit.gguf, name=unit.name, engine=unit.engine, device=unit.device)
+        engine = open_engine(
+            unit.transformers_dir,
+            unit.gguf,
+            name=unit.name,
+            engine=unit.engine,
+            device=unit.device,
+            depth=unit.depth,
+        )
         self._engine = engine
         self._remembering = Remembering(engine.codec, self._gate)
-        self._wardrobe = Wardrobe(engine.model) if isinstance(engine, TransformersEngine) else None
+        self._wardrobe = Wardrobe(engine) if isinstance(engine, TransformersEngine) else None
         return Loaded(engine.device_name, self._wardrobe is not None, time.perf_counter() - started)
 
     def _write(self, unit: Write, cancelled: Cancelled, on_piece: OnPiece) -> Written:
@@ -196,6 +203,7 @@ class Bench:
                 cancelled=cancelled,
                 rank=rank,
                 mix=mix,
+                lender=_BASE if worn is not None else None,
             )
 
     def _begin(self, unit: Begin, cancelled: Cancelled) -> Begun:

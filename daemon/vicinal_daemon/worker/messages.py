@@ -40,13 +40,14 @@ class PromptShape:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Load the model; the answer is `Loaded`. Must come first."""
+    """Load the model; the answer is `Loaded`. Must come first. `depth`: see `TransformersEngine`."""
 
     transformers_dir: Path
     gguf: Path | None
     name: str
     engine: str
     device: str
+    depth: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,61 @@
+"""What a step of training lowers: the mean loss of an example's tokens, with no more work than that takes.
+
+Owns which part of a forward pass is done once for each text, and of which tokens there are logits. It does not know
+what is done with the gradient.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from vicinal_daemon.generate.transformers_engine import TransformersEngine
+
+FREQUENT_TOKENS = 4096
+"""The tokens with the smallest ids are on every shortlist: a byte-pair vocabulary is in the order of frequency."""
+
+Objective = Callable[[Sequence[int]], Callable[[], torch.Tensor]]
+"""The tokens of an example -> a function that returns their mean loss in nats, with gradients, under what is worn when
+it is called. The trunk has read them by then, with nothing worn."""
+
+
+def objective(engine: TransformersEngine, examples: Sequence[Sequence[int]]) -> Objective:
+    """The loss for a run over `examples`: that of a shortlist where the model can be cut, else the model's own."""
+    trunk = engine.trunk
+    if trunk is None:
+        return lambda ids: lambda: _whole(engine.model, ids)
+    shortlist = _Shortlist(engine.model.get_output_embeddings().weight, examples)
+
+    def of(ids: Sequence[int]) -> Callable[[], torch.Tensor]:
+        states = trunk.states(ids)
+        return lambda: shortlist.loss(trunk.upper(states), ids)
+
+    return of
+
+
+def _whole(model: Any, ids: Sequence[int]) -> torch.Tensor:
+    tokens = torch.tensor([ids], device=model.device)
+    loss: torch.Tensor = model(tokens, labels=tokens, use_cache=False).loss
+    return loss
+
+
+class _Shortlist:
+    """The tokens that a run's loss is about: those of its examples, and the most frequent ones.
+
+    The softmax goes over them alone: the output head over all of a vocabulary is a third of a step, and the other
+    tokens would only be pushed down further. Jean et al., "On Using Very Large Target Vocabulary for Neural Machine
+    Translation" (2015), section 3.1; here the data give the tokens, none is sampled.
+    """
+
+    def __init__(self, head: torch.Tensor, examples: Sequence[Sequence[int]]) -> None:
+        frequent = range(min(len(head), FREQUENT_TOKENS))
+        self._tokens = torch.tensor(sorted({*frequent, *(token for ids in examples for token in ids)}))
+        self._place = torch.zeros(len(head), dtype=torch.long)
+        self._place[self._tokens] = torch.arange(len(self._tokens))
+        self._weight = head[self._tokens.to(head.device)].detach()
+
+    def loss(self, outputs: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
+        """Of the tokens behind the first, given the (n, d) that the output head reads."""
+        places = self._place[torch.tensor(ids[1:])].to(outputs.device)
+        return functional.cross_entropy(outputs[:-1] @ self._weight.T, places)
