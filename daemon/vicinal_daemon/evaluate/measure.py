@@ -186,7 +186,10 @@ class _Desk:
         prompt, seconds = self._prompt(mode)
         reading, written = self._base_reading(prompt, mode), self._base_text(prompt, mode)
         seconds += reading.seconds + written.seconds
-        return self._record(mode, Outcome(written, written, reading.bits, reading.bits, seconds))
+        outcome = Outcome(
+            written, written, reading.bits, reading.bits, seconds, context_loss={0.0: reading.context_loss}
+        )
+        return self._record(mode, outcome)
 
     # Adapters
 
@@ -235,7 +238,8 @@ class _Desk:
         for scale in (own, *(s * own for s in lab.extent.scales if worn.judged)):
             with lab.wardrobe.wearing(replace(worn.adapter, scale=scale)):
                 readings[scale] = lab.reader.read(self._under(scale), prompt, self._task.truth, mix)
-        kept = best_scale({scale: reading.context_loss for scale, reading in readings.items()})
+        context_loss = {scale: reading.context_loss for scale, reading in readings.items()}
+        kept = best_scale(context_loss)
         seconds += sum(reading.seconds for reading in readings.values())
         base = self._base_text(prompt, mode)
         if kept == 0:
@@ -248,7 +252,8 @@ class _Desk:
         seconds += written.seconds
         bits, full = readings[kept].bits, readings[own].bits
         curve = self._curve(prompt, mode, worn, full) if lab.extent.curve and worn.steps else {}
-        return self._record(mode, Outcome(written, base, bits, full, seconds, worn.steps, kept, change, curve))
+        outcome = Outcome(written, base, bits, full, seconds, worn.steps, kept, change, curve, context_loss)
+        return self._record(mode, outcome)
 
     def _curve(self, prompt: Prompt, mode: Mode, worn: _Worn, last: float) -> dict[int, float]:
         bits = {0: self._base_reading(prompt, mode).bits, worn.steps: last}

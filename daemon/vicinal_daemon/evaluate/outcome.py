@@ -33,6 +33,7 @@ class Outcome:
     scale: float = 0.0
     change: float | None = None
     curve: dict[int, float] = field(default_factory=dict)
+    context_loss: dict[float, float] = field(default_factory=dict)
 
 
 def record_of(repo: str, task: Task, mode: Mode, choice: Choice, outcome: Outcome, belief: Belief) -> Record:
@@ -79,4 +80,5 @@ def record_of(repo: str, task: Task, mode: Mode, choice: Choice, outcome: Outcom
         confidence=belief.in_text(clues),
         evidence=evidence,
         curve=outcome.curve,
+        context_loss=outcome.context_loss,
     )

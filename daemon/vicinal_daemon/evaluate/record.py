@@ -58,6 +58,7 @@ class Record:
         seconds: all that this mode has to do for the text: search, tuning, guard, reading, writing.
         confidence: as the product tells it.
         curve: steps -> unguarded bits per byte after so many; empty where it was not asked for.
+        context_loss: scale -> nats per token of the visible context, as the guard saw it; 0.0 is the base.
     """
 
     repo: str
@@ -80,6 +81,7 @@ class Record:
     confidence: float
     evidence: Evidence
     curve: dict[int, float] = field(default_factory=dict)
+    context_loss: dict[float, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
