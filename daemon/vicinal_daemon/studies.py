@@ -100,6 +100,7 @@ class Study:
             stepped = await self._accelerator.do(Step(run), self.priority, Stepped, cancellation=self.cancellation)
             async with self._progress:
                 self.losses.append(stepped.loss)
+                self.steps = stepped.steps  # fewer, once the guard has ended the run
                 self._progress.notify_all()
             self._on_step(self)
         if not self.losses:

@@ -8,8 +8,11 @@ import torch
 
 from vicinal_daemon.generate.prompt import Prompt
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
-from vicinal_daemon.tune.lora import Adapter, applied, attached
+from vicinal_daemon.tune.guard import WATCH_EVERY, Passage, Watch, context_loss
+from vicinal_daemon.tune.lora import Adapter, Tensors, applied, attached
+from vicinal_daemon.tune.run import TuningRun
 from vicinal_daemon.tune.tuner import TuningSettings, best_scale, tune
+from vicinal_daemon.tune.wardrobe import Wardrobe
 
 EXAMPLES = ["# a.py\ndef total(items):\n    return sum(items)\n"] * 4
 CONTEXT = "# b.py\ndef total(items):\n    return sum(items)\n"
@@ -147,3 +150,69 @@ def test_scale_zero_is_the_base_exactly(engine: TransformersEngine) -> None:
     with attached(engine, adapter.rank, seed=0) as lora:
         lora.load(Adapter(adapter.tensors, adapter.rank, scale=0.0))
         assert engine.score(CONTEXT, 0) == base
+
+
+WATCHED = Passage(CONTEXT, 7)
+TOO_FAST = 2.0
+"""A learning rate at which nothing is learned."""
+
+
+def watched_run(
+    engine: TransformersEngine, wardrobe: Wardrobe, learning_rate: float, start: Adapter | None = None
+) -> TuningRun:
+    return TuningRun(
+        engine, wardrobe, EXAMPLES * 4, settings(learning_rate=learning_rate), start=start, watched=[WATCHED]
+    )
+
+
+def taken(run: TuningRun) -> int:
+    while run.done < run.steps:
+        run.step()
+    return run.done
+
+
+def test_a_run_that_helps_where_it_is_watched_goes_on_to_its_end(engine: TransformersEngine) -> None:
+    with Wardrobe(engine) as wardrobe:
+        assert taken(watched_run(engine, wardrobe, 5e-3)) == 4 * len(EXAMPLES)
+
+
+def test_steps_that_do_not_help_are_taken_back_and_end_the_run(engine: TransformersEngine) -> None:
+    with Wardrobe(engine) as wardrobe:
+        run = watched_run(engine, wardrobe, TOO_FAST)
+        assert taken(run) == WATCH_EVERY
+        # Nothing was good enough to be kept: it is where it began, which is the base.
+        losses = context_loss(engine, wardrobe, run.adapter(), [WATCHED])
+        assert losses[1.0] == pytest.approx(losses[0.0], abs=1e-6)
+
+
+def test_a_run_goes_back_to_the_adapter_that_it_began_with(engine: TransformersEngine) -> None:
+    start = tune(engine, EXAMPLES, PROMPT, settings(guard=False)).adapter
+    assert start is not None
+    with Wardrobe(engine) as wardrobe:
+        run = watched_run(engine, wardrobe, TOO_FAST, start)
+        assert taken(run) == WATCH_EVERY
+        for name, value in run.adapter().tensors.items():
+            torch.testing.assert_close(value, start.tensors[name], atol=1e-3, rtol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("seen", "kept", "looks"),
+    [
+        ([3.0, 2.0, 1.0], "after 2", 2),
+        ([3.0, 2.0, 2.5], "after 1", 2),
+        ([3.0, 3.0], None, 1),
+        ([None, None, None], None, 2),
+    ],
+)
+def test_what_was_best_is_kept(seen: list[float | None], kept: str | None, looks: int) -> None:
+    scores = iter(seen)
+    watch = Watch(lambda: next(scores))
+    watch.start()
+    done = 0
+    for number in range(1, len(seen)):
+        done = number
+        copy: Tensors = {f"after {number}": torch.zeros(1)}
+        if not watch.goes_on(lambda copy=copy: copy):
+            break
+    assert done == looks
+    assert (next(iter(watch.kept)) if watch.kept is not None else None) == kept

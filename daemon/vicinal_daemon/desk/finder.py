@@ -160,6 +160,8 @@ def recipe_for(
     picks = tuple(Pick(c.path, c.content_hash, share) for c, share in zip(picked, shares, strict=True))
     words = settings_digest({**tuning.model_dump(exclude={"steps"}), "seed": settings.seed})
     key = adapter_key(job.root, files.fingerprint, words, picks, start.key if start is not None else BASE)
+    shape = job.shape(codes(choice.snippets(settings.prompt.picks)), settings.prompt.context_tokens)
+    prompt = shape if tuning.guard else None
     begin = Begin(
         f"{key}-{uuid.uuid4().hex[:8]}",
         codes(picked),
@@ -168,6 +170,7 @@ def recipe_for(
         tuning.max_tokens,
         settings.seed,
         Wear(start.key, start.file) if start is not None else None,
+        watched=prompt,
     )
     info = AdapterInfo(
         key=key,
@@ -184,5 +187,4 @@ def recipe_for(
         pinned=False,
         file=store.path_for(key),
     )
-    prompt = job.shape(codes(choice.snippets(settings.prompt.picks)), settings.prompt.context_tokens)
-    return Recipe(info, begin, prompt if tuning.guard else None)
+    return Recipe(info, begin, prompt)

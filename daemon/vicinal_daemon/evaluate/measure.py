@@ -25,6 +25,7 @@ from vicinal_daemon.select.strategies import Strategy
 from vicinal_daemon.tune.guard import GUARD_SCALES, best_scale
 from vicinal_daemon.tune.lora import Adapter
 from vicinal_daemon.tune.run import TuningRun
+from vicinal_daemon.tune.tuner import bare_context_of
 from vicinal_daemon.tune.wardrobe import Wardrobe
 from vicinal_daemon.uncertainty import Belief
 from vicinal_daemon.uncertainty.calibration import default_calibration
@@ -204,7 +205,9 @@ class _Desk:
         choice, seconds = self._choice(mode.weights, mode.data)
         examples = [headed(c.path, c.language, c.text) for c in choice.picked()[: lab.settings.tune.steps]]
         started = time.perf_counter()
-        run = TuningRun(lab.engine, lab.wardrobe, examples, tuning_settings(lab.settings), start=begin)
+        bare = prompt_for(self._target, [], lab.engine, lab.settings)
+        watched = [bare_context_of(bare)] if lab.settings.tune.guard else []
+        run = TuningRun(lab.engine, lab.wardrobe, examples, tuning_settings(lab.settings), start=begin, watched=watched)
         if not run.steps:
             return None
         curve: dict[int, Adapter] = {}

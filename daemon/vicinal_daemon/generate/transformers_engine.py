@@ -103,6 +103,17 @@ class TransformersEngine:
         """Score each token of `text` that ends behind character `start`, in one forward pass."""
         return self.score_under(None, text, start)
 
+    @torch.no_grad()
+    def score_again(self, text: str, start: int) -> Scores:
+        """As `score`, for a text that is scored under one adapter after the other: the trunk reads it once."""
+        ids, spans = self.codec.encode(text)
+        first = _first_scored(spans, start)
+        if self.trunk is None or first >= len(ids):
+            return self.score(text, start)
+        outputs = self.trunk.upper(self.trunk.states(ids))[first - 1 : -1]
+        said = torch.log_softmax(self.model.get_output_embeddings()(outputs).float(), -1)
+        return Scores(tuple(spans[first:]), _chosen(said, ids[first:]))
+
     @torch.inference_mode()
     def score_under(
         self, under: str | None, text: str, start: int, mix: Mix | None = None, lender: str | None = None
@@ -113,7 +124,7 @@ class TransformersEngine:
         fifth of a small model.
         """
         ids, spans = self.codec.encode(text)
-        first = max(1, next((i for i, (_, end) in enumerate(spans) if end > start), len(ids)))
+        first = _first_scored(spans, start)
         if first >= len(ids):
             return Scores((), ())
         reading = self._reading(under, lender, ids, first)
@@ -125,8 +136,7 @@ class TransformersEngine:
             rows = said.cpu().numpy()
             mixed = (float(mix(ids[:at], row)[ids[at]]) for at, row in enumerate(rows, start=first))
             return Scores(tuple(spans[first:]), tuple(mixed))
-        chosen = said.gather(1, torch.tensor(ids[first:], device=self.device)[:, None])[:, 0]
-        return Scores(tuple(spans[first:]), tuple(chosen.tolist()))
+        return Scores(tuple(spans[first:]), _chosen(said, ids[first:]))
 
     def generate(
         self,
@@ -196,3 +206,14 @@ class TransformersEngine:
         if not known.count and lender is not None and self.trunk is not None:
             known = self.prefixes.lent(lender, ids, self.trunk)
         return Reading(self.model, self.trunk, ids, known)
+
+
+def _first_scored(spans: Sequence[tuple[int, int]], start: int) -> int:
+    """The number of the first token that ends behind `start` and has another before it."""
+    return max(1, next((i for i, (_, end) in enumerate(spans) if end > start), len(spans)))
+
+
+def _chosen(log_probabilities: torch.Tensor, tokens: Sequence[int]) -> tuple[float, ...]:
+    """Of each (V,) row that of its token."""
+    places = torch.tensor(tokens, device=log_probabilities.device)[:, None]
+    return tuple(log_probabilities.gather(1, places)[:, 0].tolist())

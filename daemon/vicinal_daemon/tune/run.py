@@ -11,6 +11,7 @@ import torch
 
 from vicinal_daemon.errors import ModelUnusable
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
+from vicinal_daemon.tune.guard import WATCH_EVERY, Passage, Watch, loss
 from vicinal_daemon.tune.lora import Adapter, AttachedLora, Tensors, rounded
 from vicinal_daemon.tune.objective import objective
 from vicinal_daemon.tune.wardrobe import Wardrobe
@@ -34,10 +35,12 @@ class TuningRun:
         examples: those too short to learn from are left out.
         start: the adapter that it begins with; None: a new one, drawn by the seed.
         done: steps taken in an earlier life; they are skipped, and `start` has their effect.
+        watched: held-out text, if any. Once a look at it shows that the last steps did not help there, the run is over,
+            and what was learned is what was best.
 
     Attributes:
         rank: of the LoRA.
-        steps: how many there are in all.
+        steps: how many there are in all; fewer once the run is over before its time.
         done: how many have been taken.
         losses: of each step's example before its step, in nats per token, of this life.
 
@@ -54,6 +57,7 @@ class TuningRun:
         *,
         start: Adapter | None = None,
         done: int = 0,
+        watched: Sequence[Passage] = (),
     ) -> None:
         if start is not None and start.rank != settings.rank:
             raise ModelUnusable(
@@ -67,12 +71,14 @@ class TuningRun:
         encoded = [engine.codec.encode(text)[0][: settings.max_tokens] for text in examples]
         self._examples = [ids for ids in encoded if len(ids) > 1]
         self._objective = objective(engine, self._examples)
-        self.steps = len(self._examples)
+        self.steps = self._planned = len(self._examples)
         self.done = min(done, self.steps)
         self.losses: list[float] = []
-        self._parked: Tensors | None = _at_full_scale(start) if start is not None else None
+        self._begin = start
+        self._parked: Tensors | None = None
         self._moments: dict[str, object] | None = None
         self._optimizer: torch.optim.Adam | None = None
+        self._watch = Watch(lambda: loss(engine, watched)) if watched else None
 
     @property
     def next_tokens(self) -> int:
@@ -90,22 +96,33 @@ class TuningRun:
         lora = self._wardrobe.seat(self)
         assert self._optimizer is not None  # noqa: S101 - `seat` has called `resume`
         # Linear decay: the last, least informative picks must not undo the first.
-        fallen = self.done / self.steps
+        fallen = self.done / self._planned
         for group in self._optimizer.param_groups:
-            group["lr"] = self._settings.learning_rate * (1.0 + (1.0 / self.steps - 1.0) * fallen)
+            group["lr"] = self._settings.learning_rate * (1.0 + (1.0 / self._planned - 1.0) * fallen)
         loss_of = self._objective(self._examples[self.done])
         lora.wear("study")
         try:
-            loss = loss_of()
+            if self._watch is not None and not self.losses:
+                self._watch.start()
+            found = loss_of()
             self._optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            found.backward()  # type: ignore[no-untyped-call]
             self._optimizer.step()
             self._optimizer.zero_grad(set_to_none=True)
+            self.done += 1
+            self._look(lora)
         finally:
             lora.wear(None)
-        self.done += 1
-        self.losses.append(float(loss.detach()))
+        self.losses.append(float(found.detach()))
         return self.losses[-1]
+
+    def _look(self, lora: AttachedLora) -> None:
+        """Now and then, and in the end, see whether the steps help where nothing was trained on."""
+        if self._watch is None or (self.done % WATCH_EVERY and self.done < self.steps):
+            return
+        if not self._watch.goes_on(lambda: lora.tensors("study")):
+            lora.fill("study", self._watch.kept if self._watch.kept is not None else self._start(lora))
+            self.steps = self.done
 
     def adapter(self) -> Adapter:
         """What has been learned so far, finished; the run can go on from its own, unrounded numbers."""
@@ -113,11 +130,15 @@ class TuningRun:
 
     def resume(self, lora: AttachedLora) -> None:
         """See `Student`. The moments are the run's own; the parameters may be those of a new attachment."""
-        lora.fill("study", self._parked if self._parked is not None else lora.fresh(self._settings.seed))
+        lora.fill("study", self._parked if self._parked is not None else self._start(lora))
         self._optimizer = torch.optim.Adam(lora.parameters("study").values(), lr=self._settings.learning_rate)
         if self._moments is not None:
             self._optimizer.load_state_dict(self._moments)
         self._parked = self._moments = None
+
+    def _start(self, lora: AttachedLora) -> Tensors:
+        """What the run starts from."""
+        return _at_full_scale(self._begin) if self._begin is not None else lora.fresh(self._settings.seed)
 
     def park(self, lora: AttachedLora) -> None:
         """See `Student`."""

@@ -50,12 +50,14 @@ def tune(
 ) -> Tuned:
     """Take one Adam step on each example in order; then keep as much of it as the visible context bears out.
 
-    The guard: the user's file up to the cursor is held-out text near the target, and free. The adapter is
-    scored on it at full and at half strength against the base, and the best of the three is kept.
+    The guard: the user's file up to the cursor is held-out text near the target, and free. Every few steps the
+    adapter is scored on it, and steps that did not help are taken back and end the run. In the end, with the prompt's
+    code before that text, it is scored at full and half strength against the base, and the best of the three is kept.
     """
     started = time.perf_counter()
     with Wardrobe(engine) as wardrobe:
-        run = TuningRun(engine, wardrobe, examples, settings, start=start)
+        watched = [bare_context_of(prompt)] if settings.guard else []
+        run = TuningRun(engine, wardrobe, examples, settings, start=start, watched=watched)
         if not run.steps:
             return Tuned(None, (), {}, (0.0, 0.0))
         while run.done < run.steps:
@@ -89,6 +91,12 @@ def judge(
 
 
 def context_of(prompt: Prompt) -> Passage:
-    """The visible context of a prompt, as the guard reads it."""
+    """The visible context of a prompt, as the guard reads it in the end."""
     start, end = prompt.context
     return Passage(prompt.text[:end], start)
+
+
+def bare_context_of(prompt: Prompt) -> Passage:
+    """The same without the code before it, which is quicker to score now and then."""
+    start, end = prompt.context
+    return Passage(prompt.text[start:end], 0)

@@ -22,7 +22,7 @@ from vicinal_daemon.tune.files import read_adapter, write_adapter
 from vicinal_daemon.tune.guard import Passage
 from vicinal_daemon.tune.lora import Adapter
 from vicinal_daemon.tune.run import TuningRun, TuningSettings
-from vicinal_daemon.tune.tuner import context_of, judge
+from vicinal_daemon.tune.tuner import bare_context_of, context_of, judge
 from vicinal_daemon.tune.wardrobe import Wardrobe
 from vicinal_daemon.worker.messages import (
     Alternative,
@@ -217,6 +217,7 @@ class Bench:
             settings,
             start=self._find(unit.start).adapter if unit.start is not None else None,
             done=unit.done,
+            watched=[bare_context_of(self._prompt(unit.watched))] if unit.watched is not None else (),
         )
         self.do(Drop(unit.run))
         self._tunings[unit.run] = _Tuning(run, unit.max_tokens)

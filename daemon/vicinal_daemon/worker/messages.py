@@ -140,7 +140,8 @@ class Chat:
 class Begin:
     """Begin to tune: one step an example, in order. `start` is the adapter to start from (None: a new one).
 
-    The answer is `Begun`. Steps are asked for one by one.
+    The answer is `Begun`. Steps are asked for one by one. With `watched`, the prompt that the adapter is for, the run
+    may be over before its last example (`TuningRun`).
     """
 
     run: str
@@ -152,6 +153,7 @@ class Begin:
     start: Wear | None = None
     done: int = 0
     """Steps taken in an earlier life of this run (a checkpoint): they are skipped, `start` has their effect."""
+    watched: PromptShape | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """A step was taken. `loss` in nats per token, before it; `tokens` of the example."""
+    """A step was taken. `loss` in nats per token, before it; `tokens` of the example.
+
+    `steps` is how many there are in all, fewer than before if the guard has ended the run.
+    """
 
     done: int
     steps: int
