@@ -152,17 +152,14 @@ def test_scale_zero_is_the_base_exactly(engine: TransformersEngine) -> None:
         assert engine.score(CONTEXT, 0) == base
 
 
-WATCHED = Passage(CONTEXT, 7)
-TOO_FAST = 2.0
-"""A learning rate at which nothing is learned."""
+ELSEWHERE = Passage("qwzx 0123 !!! ~~~ 9876 %%% @@@\n" * 2, 0)
+"""Text that what is learned of the examples, with such a learning rate, does not help."""
 
 
 def watched_run(
-    engine: TransformersEngine, wardrobe: Wardrobe, learning_rate: float, start: Adapter | None = None
+    engine: TransformersEngine, wardrobe: Wardrobe, watched: Passage, start: Adapter | None = None
 ) -> TuningRun:
-    return TuningRun(
-        engine, wardrobe, EXAMPLES * 4, settings(learning_rate=learning_rate), start=start, watched=[WATCHED]
-    )
+    return TuningRun(engine, wardrobe, EXAMPLES * 4, settings(learning_rate=2.0), start=start, watched=[watched])
 
 
 def taken(run: TuningRun) -> int:
@@ -173,15 +170,15 @@ def taken(run: TuningRun) -> int:
 
 def test_a_run_that_helps_where_it_is_watched_goes_on_to_its_end(engine: TransformersEngine) -> None:
     with Wardrobe(engine) as wardrobe:
-        assert taken(watched_run(engine, wardrobe, 5e-3)) == 4 * len(EXAMPLES)
+        assert taken(watched_run(engine, wardrobe, Passage(CONTEXT, 7))) == 4 * len(EXAMPLES)
 
 
 def test_steps_that_do_not_help_are_taken_back_and_end_the_run(engine: TransformersEngine) -> None:
     with Wardrobe(engine) as wardrobe:
-        run = watched_run(engine, wardrobe, TOO_FAST)
+        run = watched_run(engine, wardrobe, ELSEWHERE)
         assert taken(run) == WATCH_EVERY
         # Nothing was good enough to be kept: it is where it began, which is the base.
-        losses = context_loss(engine, wardrobe, run.adapter(), [WATCHED])
+        losses = context_loss(engine, wardrobe, run.adapter(), [ELSEWHERE])
         assert losses[1.0] == pytest.approx(losses[0.0], abs=1e-6)
 
 
@@ -189,7 +186,7 @@ def test_a_run_goes_back_to_the_adapter_that_it_began_with(engine: TransformersE
     start = tune(engine, EXAMPLES, PROMPT, settings(guard=False)).adapter
     assert start is not None
     with Wardrobe(engine) as wardrobe:
-        run = watched_run(engine, wardrobe, TOO_FAST, start)
+        run = watched_run(engine, wardrobe, ELSEWHERE, start)
         assert taken(run) == WATCH_EVERY
         for name, value in run.adapter().tensors.items():
             torch.testing.assert_close(value, start.tensors[name], atol=1e-3, rtol=1e-2)
