@@ -14,6 +14,7 @@ from vicinal_daemon.select.strategies import Strategy
 from vicinal_daemon.uncertainty import Belief, clues_of
 from vicinal_daemon.uncertainty.reasons import reasons
 from vicinal_daemon.uncertainty.score import explained
+from vicinal_daemon.worth import Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +90,15 @@ def confidence_of(
 
 
 def adaptation_of(
-    kind: protocol.AdaptationKind, strategy: Strategy, learned: Learned, *, nearness: float = 1.0, behind: bool = False
+    kind: protocol.AdaptationKind,
+    strategy: Strategy,
+    learned: Learned,
+    *,
+    aim: Wanted | None,
+    nearness: float = 1.0,
+    behind: bool = False,
 ) -> protocol.Adaptation:
-    """What was learned for an answer; an adapter that the guard dropped is the base."""
+    """What was learned for an answer; an adapter that the guard dropped is the base. `aim`: None without candidates."""
     loss = learned.context_loss
     return protocol.Adaptation(
         kind=kind if learned.scale > 0 else "base",
@@ -102,6 +109,13 @@ def adaptation_of(
         guard=protocol.Guard(base=loss[0.0], full=loss[1.0], half=loss[0.5]) if loss else None,
         nearness=nearness,
         behind=behind,
+        forecast=_forecast_of(aim) if aim is not None else None,
+    )
+
+
+def _forecast_of(aim: Wanted) -> protocol.Forecast:
+    return protocol.Forecast(
+        prompt=round(aim.worth.prompt, 4), tuning=round(aim.worth.tuning, 4), steps=aim.steps, shows=aim.prompt
     )
 
 

@@ -16,12 +16,13 @@ from vicinal_daemon.generate.post import Ending
 from vicinal_daemon.generate.prompt import Prompt, headed, prompt_at
 from vicinal_daemon.generate.remembered import Remembered
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
-from vicinal_daemon.neighbourhood import Choice, chosen, find_candidates
+from vicinal_daemon.neighbourhood import Choice, chosen, clues_at, find_candidates
 from vicinal_daemon.stages import OnStage, Stopwatch, silent
 from vicinal_daemon.target import Target
 from vicinal_daemon.tune.lora import Adapter, applied
 from vicinal_daemon.tune.tuner import OnStep, Tuned, TuningSettings, tune
 from vicinal_daemon.uncertainty import Belief
+from vicinal_daemon.worth import default_forecast, wanted
 from vicinal_indexer.index import RepositoryIndex
 from vicinal_indexer.types import Chunk
 
@@ -113,7 +114,10 @@ def complete(
         chunks = find_candidates(index, engine.codec.offsets, target, settings)
     with watch.stage("select"):
         choice = chosen(index, chunks, engine.codec.offsets, target, settings, strategy)
-    snippets = choice.snippets(settings.prompt.picks)
+    steps = min(settings.tune.steps, len(choice.selection.picks))
+    # What a step costs on this machine is not known yet: only what is expected to do harm is left out.
+    aim = wanted(default_forecast(), clues_at(choice, target), steps, price=0.0, step_seconds=0.0, prompt_seconds=0.0)
+    snippets = choice.snippets(settings.prompt.picks) if aim.prompt else []
     prompt = prompt_for(target, snippets, engine, settings)
 
     base = None
@@ -124,10 +128,9 @@ def complete(
         base = _text(base_text, written, watch.seconds["base"])
 
     tuned = Tuned(None, (), {}, (0.0, 0.0))
-    steps = min(settings.tune.steps, len(choice.selection.picks))
-    if steps:
+    if aim.steps:
         engine = tunable(engine)
-        on_stage("tune", 0, steps)
+        on_stage("tune", 0, aim.steps)
         tuned = adapt(
             engine,
             choice,
@@ -163,7 +166,7 @@ def complete(
             first_entropy=generated.first_entropy,
             least_token=generated.least_sure(text),
         ),
-        adaptation=adaptation_of("fresh", strategy, learned),
+        adaptation=adaptation_of("fresh", strategy, learned, aim=aim if chunks else None),
         evidence=evidence_of(choice, len(tuned.losses), len(snippets)),
         candidates=len(chunks),
         skipped_files=skipped_files,

@@ -143,7 +143,7 @@ def test_a_repository_chooses_neither_models_nor_folders(tmp_path: Path, row: co
 def test_every_path_and_every_setting_of_the_machine_is_closed_to_repositories() -> None:
     closed = {row.key for row in config.settings_table() if not row.from_repo}
     machine = ("model.", "daemon.", "engine.", "adapters.limit_")
-    single = {"index.embedder", "warm.idle_seconds", "warm.on_battery", "feedback.enabled"}
+    single = {"index.embedder", "warm.idle_seconds", "warm.on_battery", "feedback.enabled", "tune.depth"}
     sensitive = {row.key for row in config.settings_table() if row.key.startswith(machine) or row.type == "path"}
     assert closed == sensitive | single
 

@@ -86,14 +86,20 @@ def _kind_in_words(answer: Answer) -> str:
         return f"the guard dropped what {steps} had taught"
     match a.kind:
         case "fresh":
-            return f"tuned for this request, {steps}" if a.steps else "nothing was tuned"
+            return f"tuned for this request, {steps}" if a.steps else f"nothing was tuned{_not_worth(answer)}"
         case "cached":
             near = "this selection" if a.nearness == 1 else f"a selection near to this one ({a.nearness:.0%} shared)"
             return f"tuned before, {steps} on {near}"
         case "warm":
             return f"the repository's own adapter, {steps}"
         case "base":
-            return "no adapter"
+            return f"no adapter{_not_worth(answer)}"
+
+
+def _not_worth(answer: Answer) -> str:
+    told = answer.adaptation.forecast
+    harm = told is not None and told.tuning <= 0
+    return ": it was not expected to help here" if harm else ""
 
 
 def _evidence(answer: Answer) -> RenderableType:
@@ -128,6 +134,12 @@ def _explanation(answer: Answer) -> RenderableType:
         f"{answer.candidates} candidates, the nearest one is {c.similarity:.2f} alike; "
         f"strategy {a.strategy}, {a.steps} steps, adaptation {a.kind}",
     ]
+    if a.forecast is not None:
+        f = a.forecast
+        lines.append(
+            f"expected gain in bits per byte: code in the prompt {f.prompt:+.3f}{'' if f.shows else ' (not shown)'}, "
+            f"tuning {f.tuning:+.3f} ({f.steps} steps worth their time)"
+        )
     if a.losses:
         lines.append("loss on each example before its step  " + " ".join(f"{value:.2f}" for value in a.losses))
     if a.guard is not None:

@@ -148,6 +148,13 @@ class TuneSettings(_Section):
         description="Adam's learning rate at the first step; it falls linearly.",
     )
     max_tokens: int = Field(default=256, ge=16, le=8192, description="Tokens of one chunk that are trained on.")
+    price: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=10.0,
+        description="Bits per byte that each second of tuning or reading must be expected to bring; 0 leaves out only "
+        "what is expected to do harm.",
+    )
     guard: bool = Field(
         default=True,
         description="Use an adapter only if it predicts the text before the cursor better than the base.",

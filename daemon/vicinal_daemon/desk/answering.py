@@ -16,6 +16,7 @@ from vicinal_daemon.desk.jobs import Found, Job, codes
 from vicinal_daemon.desk.writer import Writer
 from vicinal_daemon.errors import Withdrawn
 from vicinal_daemon.models import ModelFiles
+from vicinal_daemon.neighbourhood import clues_at
 from vicinal_daemon.policy import Plan, Ready, decide
 from vicinal_daemon.scheduler import Priority, Ticket
 from vicinal_daemon.stages import OnStage, Stopwatch
@@ -23,6 +24,7 @@ from vicinal_daemon.studies import Recipe, Studies, learned_from
 from vicinal_daemon.tune.adapters import AdapterStore
 from vicinal_daemon.uncertainty.beliefs import Beliefs
 from vicinal_daemon.worker.messages import Alternative, Code, Wear, Written
+from vicinal_daemon.worth import Wanted, default_forecast, wanted
 
 UNBOUND_LINES = 4
 """What an answer without a bound on its lines is reckoned with."""
@@ -79,8 +81,9 @@ class Answering:
         on_stage("candidates", 0, 0)
         found = await self._rooms.finder.find(job, files, cancellation, watch)
         with watch.stage("plan"):
-            full = codes(found.choice.snippets(job.settings.prompt.picks))
-            plan, shortened = self._plan(found, full, files)
+            aim = self._aim(found)
+            full = codes(found.choice.snippets(job.settings.prompt.picks)) if aim.prompt else ()
+            plan, shortened = self._plan(found, full, files, aim)
         base = None
         if job.compare:
             on_stage("base", 0, 0)
@@ -119,7 +122,12 @@ class Answering:
                 least_token=written.least_token,
             ),
             adaptation=adaptation_of(
-                plan.kind, job.settings.select.strategy, learned, nearness=nearness, behind=plan.behind
+                plan.kind,
+                job.settings.select.strategy,
+                learned,
+                aim=aim if found.choice.candidates else None,
+                nearness=nearness,
+                behind=plan.behind,
             ),
             evidence=evidence_of(found.choice, 0 if plan.kind == "warm" else learned.steps, len(snippets)),
             candidates=found.choice.candidates,
@@ -131,7 +139,20 @@ class Answering:
         )
         return answer, Behind(found.recipe if plan.behind else None, (full, wear) if shortened else None)
 
-    def _plan(self, found: Found, snippets: tuple[Code, ...], files: ModelFiles) -> tuple[Plan, bool]:
+    def _aim(self, found: Found) -> Wanted:
+        """What is worth its time here, whatever the budget."""
+        job, costs = self._job, self._rooms.accelerator.costs
+        prompt = job.settings.prompt
+        return wanted(
+            default_forecast(),
+            clues_at(found.choice, job.target),
+            len(found.recipe.begin.examples) if found.recipe is not None else 0,
+            price=job.settings.tune.price,
+            step_seconds=costs.step or 0.0,
+            prompt_seconds=(costs.read or 0.0) * prompt.pick_tokens * len(found.choice.snippets(prompt.picks)),
+        )
+
+    def _plan(self, found: Found, snippets: tuple[Code, ...], files: ModelFiles, aim: Wanted) -> tuple[Plan, bool]:
         """What to do with this code in a full prompt; and whether the prompt must be shorter."""
         job = self._job
         prompt = job.settings.prompt
@@ -145,7 +166,7 @@ class Answering:
             None if job.budget is None else job.budget - (time.perf_counter() - job.started),
             self._rooms.accelerator.costs,
             Ready(found.exact is not None or found.dropped is not None, near is not None, found.warm is not None),
-            steps=len(found.recipe.begin.examples) if found.recipe is not None else 0,
+            steps=aim.steps,
             context_tokens=context,
             pick_tokens=sizes,
             unread=unread,

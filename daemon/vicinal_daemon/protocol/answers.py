@@ -83,6 +83,15 @@ class Guard(Message):
     half: float = Field(description="with half of it")
 
 
+class Forecast(Message):
+    """What was to be expected here before anything was done, in bits per byte; negative: harm (docs/policy.md)."""
+
+    prompt: float = Field(description="gain of code in the prompt")
+    tuning: float = Field(description="gain of tuning, on top of that")
+    steps: int = Field(ge=0, description="steps that were worth their time")
+    shows: bool = Field(description="whether code in the prompt was worth its time")
+
+
 class Adaptation(Message):
     """What was learned for this answer."""
 
@@ -99,6 +108,7 @@ class Adaptation(Message):
         default=1.0, ge=0, le=1, description="of a cached adapter's selection to this one; 1 is the same selection"
     )
     behind: bool = Field(default=False, description="whether tuning goes on behind this answer, for the next one")
+    forecast: Forecast | None = Field(default=None, description="null where there was nothing to learn from")
 
 
 class Answer(Message):
