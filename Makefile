@@ -42,7 +42,7 @@ $(VENV)/.developing: $(VENV)/.installed
 	@echo "==> installing the tools of development"
 	$(PIP) install --quiet -c constraints.txt --group dev
 	@echo "==> installing vicinal[llama]: compiles llama.cpp, a few minutes the first time"
-	CMAKE_ARGS="$(LLAMA_BUILD)" $(PIP) install -c constraints.txt -e ".[llama,eval]"
+	CMAKE_ARGS="$(LLAMA_BUILD)" $(PIP) install -c constraints.txt -e ".[llama,pictures]"
 	touch $@
 
 clean: ## remove what make made here; models and indexes in your cache and data folders stay

@@ -22,7 +22,6 @@ VicinalError
 │   ├── DaemonRunning              there is one already
 │   ├── DaemonUnreachable          it does not start, or does not answer
 │   └── AccessDenied               the token is missing or wrong, or a web page asked
-├── PillowMissing (exit 1)         the package that draws PNGs is not installed
 ├── CalibrationError (exit 1)
 │   ├── CalibrationDamaged         a file of the confidence's calibration is not as it was written
 │   ├── CalibrationUnwritable      it cannot be written
@@ -159,12 +158,6 @@ class DaemonUnreachable(DaemonError):
 
 class AccessDenied(DaemonError):
     """The caller may not: no valid token, or a web page."""
-
-
-class PillowMissing(VicinalError):
-    """The package that draws PNGs is not installed, or cannot write text."""
-
-    remedy = 'install it: pip install "vicinal[pictures]"'
 
 
 class RequestDropped(VicinalError):

@@ -17,7 +17,7 @@ from PIL import Image
 
 from vicinal_daemon import config
 from vicinal_daemon.config import Settings
-from vicinal_daemon.errors import PillowMissing
+from vicinal_daemon.errors import ExtraMissing
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.map.measure import HIDDEN_LINES, is_code, plan, survey, target_at, with_bits, words
 from vicinal_daemon.map.page import page, printable
@@ -255,7 +255,7 @@ def test_a_picture_is_a_png_in_the_measures_colours(measure: str) -> None:
 
 def test_without_pillow_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(PillowMissing) as failed:
+    with pytest.raises(ExtraMissing) as failed:
         png(made("a.py"), "irreducible")
     assert "vicinal[pictures]" in failed.value.hint
 

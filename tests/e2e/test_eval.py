@@ -67,7 +67,7 @@ def test_a_run_is_kept_goes_on_and_is_reported_with_others(
 
 
 def test_plots_are_files_and_characters(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("matplotlib", reason="the extra vicinal[eval] is not installed")
+    pytest.importorskip("matplotlib", reason="the extra vicinal[pictures] is not installed")
     folder = tmp_path / "plots"
     asked = ["eval", str(shop), "--tasks", "line", "--count", "2", "--modes", "tune:sift", "--curve"]
     assert run([*asked, "--plots", str(folder)]) == 0

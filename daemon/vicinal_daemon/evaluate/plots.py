@@ -1,6 +1,6 @@
 """Figures as PNG files, by matplotlib.
 
-Owns their looks. matplotlib comes with the extra `vicinal[eval]`, and nothing else imports it.
+Owns their looks. matplotlib comes with the extra `vicinal[pictures]`, and nothing else imports it.
 """
 
 import importlib.util
@@ -22,7 +22,7 @@ def require() -> None:
     """
     if importlib.util.find_spec("matplotlib") is None:
         raise ExtraMissing(
-            "plots need matplotlib, which is not installed", hint='install it: pip install "vicinal[eval]"'
+            "plots need matplotlib, which is not installed", hint='install it: pip install "vicinal[pictures]"'
         )
 
 
