@@ -49,7 +49,7 @@ local function command(health)
     health.error('`vicinal doctor` does not answer', ran and vim.split(vim.trim(done.stderr or ''), '\n') or { tostring(done) })
     return
   end
-  local tell = { ok = health.ok, warning = health.warn, warn = health.warn, error = health.error, failed = health.error }
+  local tell = { ok = health.ok, warn = health.warn, fail = health.error }
   for _, check in ipairs(checks) do
     local advice = check.remedy ~= '' and { check.remedy } or nil;
     (tell[check.status] or health.info)(('%s: %s'):format(check.name, check.detail), advice)

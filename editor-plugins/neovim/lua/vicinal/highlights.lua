@@ -2,7 +2,7 @@
 local M = {}
 
 M.links = {
-  VicinalGhost = 'Comment',
+  VicinalGhost = 'NonText',
   VicinalSure = 'DiagnosticOk',
   VicinalUnsure = 'DiagnosticWarn',
   VicinalGuess = 'DiagnosticError',
