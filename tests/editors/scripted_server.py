@@ -55,7 +55,7 @@ class ScriptedSession:
         self._on_status(READY)
 
     async def complete(self, request: Any) -> Answer:
-        left = "\n".join([*request.text.split("\n")[: request.line - 1], self._line(request)])
+        left = "\n".join([*request.text.split("\n")[: request.line - 1], self._line(request)]).replace("\r", "")
         for entry in json.loads((FOLDER / "script.json").read_text("utf-8")):
             if left.endswith(entry["behind"]):
                 while (FOLDER / "wait").exists():
@@ -78,7 +78,7 @@ class ScriptedSession:
     async def query(self, request: Any) -> Findings:
         found = Finding.model_validate(
             {"path": "order.py", "start_line": 1, "end_line": 2, "language": "python", "symbol": "price", "share": 0.8}
-            | {"header": "", "text": "def price", "similarity": 0.5, "seconds": {}}
+            | {"header": "", "text": "def price", "similarity": 0.5}
         )
         sigmas = {"sigma_0": 1.0, "sigma_n": 0.5, "sigma_inf": 0.4, "explained": 0.75, "coverable": 0.84}
         return Findings.model_validate(

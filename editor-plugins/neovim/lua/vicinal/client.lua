@@ -83,8 +83,9 @@ function M.attach(buf)
   if not wanted(buf) or M.of(buf) then
     return
   end
-  for _, problem in ipairs(config.problems()) do
-    say_once('settings: ' .. problem, vim.log.levels.WARN)
+  local problems = config.problems()
+  if #problems > 0 then
+    say_once('settings: ' .. table.concat(problems, '; '), vim.log.levels.WARN)
   end
   local settings = config.get()
   local command = settings.cmd[1]

@@ -52,7 +52,7 @@ function M.problems()
       local default = defaults[key]
       local name = prefix .. key
       if default == nil then
-        found[#found + 1] = ('%s is unknown; known are %s'):format(name, table.concat(vim.fn.sort(vim.tbl_keys(defaults)), ', '))
+        found[#found + 1] = ('%s is unknown'):format(name)
       elseif choices[name] and not vim.tbl_contains(choices[name], value) then
         found[#found + 1] = ('%s must be one of %s'):format(name, table.concat(choices[name], ', '))
       elseif type(value) ~= type(default) and not (prefix == 'keys.' and value == false) then

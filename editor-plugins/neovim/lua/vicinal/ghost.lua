@@ -3,6 +3,7 @@
 local client_of = require('vicinal.client')
 local compat = require('vicinal.compat')
 local mark = require('vicinal.mark')
+local text = require('vicinal.text')
 
 local M = { waits_itself = false }
 
@@ -19,27 +20,12 @@ local namespace = api.nvim_create_namespace('vicinal.ghost')
 ---@type table<integer, { client: vim.lsp.Client, offer: vicinal.Offer?, request: integer?, generation: integer }>
 local buffers = {}
 
-local function cursor()
-  local row, column = unpack(api.nvim_win_get_cursor(0))
-  return row - 1, column
-end
-
-local function line_at(buf, row)
-  return api.nvim_buf_get_lines(buf, row, row + 1, false)[1] or ''
-end
-
 --- What of an item is not in the buffer yet; nil if something else has been typed.
 local function rest_of(buf, offer, item)
-  local row, column = cursor()
-  local first, begin = unpack(offer.start)
-  if row < first or (row == first and column < begin) or line_at(buf, row):sub(column + 1) ~= offer.right then
+  if text.right(buf) ~= offer.right then
     return
   end
-  local typed = table.concat(api.nvim_buf_get_text(buf, first, begin, row, column, {}), '\n')
-  local text = item.insertText
-  if type(text) == 'string' and #typed < #text and vim.startswith(text, typed) then
-    return text:sub(#typed + 1)
-  end
+  return text.rest(buf, offer.start[1], offer.start[2], item.insertText)
 end
 
 local function hide(buf)
@@ -48,12 +34,12 @@ local function hide(buf)
 end
 
 --- Virtual lines show a tab as one cell.
-local function expanded(buf, text)
-  return (text:gsub('\t', (' '):rep(vim.bo[buf].tabstop)))
+local function expanded(buf, shown)
+  return (shown:gsub('\t', (' '):rep(vim.bo[buf].tabstop)))
 end
 
 local function draw(buf, item, rest)
-  local row, column = cursor()
+  local row, column = text.cursor()
   local lines = vim.split(expanded(buf, rest), '\n', { plain = true })
   local below = vim.tbl_map(function(line)
     return { { line, 'VicinalGhost' } }
@@ -94,11 +80,11 @@ local function received(buf, here, right, result, delta)
     here.offer = nil
     return refresh(buf)
   end
-  local row, column = cursor()
+  local row, column = text.cursor()
   local start = { row, column }
   if items[1].range then
     local from = items[1].range.start
-    start = { from.line, compat.byte_column(line_at(buf, from.line), from.character, here.client.offset_encoding) }
+    start = { from.line, compat.byte_column(text.line_at(buf, from.line), from.character, here.client.offset_encoding) }
   end
   here.offer = { client = here.client, items = items, index = 1, start = start, right = right }
   if delta ~= 0 then
@@ -116,8 +102,7 @@ local function request(buf, kind, delta)
   local here = buffers[buf]
   call_off(here)
   local generation = here.generation
-  local row, column = cursor()
-  local right = line_at(buf, row):sub(column + 1)
+  local right = text.right(buf)
   local params = vim.lsp.util.make_position_params(0, here.client.offset_encoding)
   params.context = { triggerKind = kind }
   local sent, id = compat.request(here.client, client_of.INLINE, params, function(problem, result)

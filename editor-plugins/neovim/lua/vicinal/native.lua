@@ -3,7 +3,9 @@
 -- server of what stands on the screen. What is on the screen is read from it, so that the user's own mappings of
 -- `vim.lsp.inline_completion` do not get out of step with us.
 local client_of = require('vicinal.client')
+local compat = require('vicinal.compat')
 local mark = require('vicinal.mark')
+local text = require('vicinal.text')
 
 local M = { waits_itself = true }
 
@@ -21,12 +23,12 @@ local function drawn(buf)
   end
   local lines = { found[4].virt_text or {} }
   vim.list_extend(lines, found[4].virt_lines or {})
-  local text = vim.tbl_map(function(chunks)
+  local shown = vim.tbl_map(function(chunks)
     return vim.iter(chunks):fold('', function(before, chunk)
       return chunk[2] == 'ComplHintMore' and before or before .. chunk[1]
     end)
   end, lines)
-  return table.concat(text, '\n'), found[2]
+  return table.concat(shown, '\n'), found[2]
 end
 
 --- Bring the mark in line with what is drawn, and tell what is shown for the first time.
@@ -101,16 +103,28 @@ function M.attach(client, buf)
   })
 end
 
+--- Where an item begins.
+local function start_of(buf, client, item)
+  if not item.range then
+    return text.cursor()
+  end
+  local from = item.range.start
+  return from.line, compat.byte_column(text.line_at(buf, from.line), from.character, client.offset_encoding)
+end
+
 --- What stands on the screen: the item, what of it is not in the buffer yet, and (second) its line.
 function M.current(buf)
   local here = buffers[buf]
-  local rest, row = drawn(buf)
-  if not here or not rest or rest == '' then
+  local seen, row = drawn(buf)
+  if not here or not seen or seen == '' or api.nvim_get_current_buf() ~= buf then
     return
   end
   for _, item in ipairs(here.items) do
-    if type(item.insertText) == 'string' and vim.endswith(item.insertText, rest) then
-      return { client = here.client, item = item, rest = rest }, row
+    if type(item.insertText) == 'string' and vim.endswith(item.insertText, seen) then
+      -- What is drawn may be a key behind what is typed.
+      local first, begin = start_of(buf, here.client, item)
+      local rest = text.rest(buf, first, begin, item.insertText)
+      return rest and { client = here.client, item = item, rest = rest }, row
     end
   end
 end

@@ -1,25 +1,16 @@
 -- What one does with ghost text: take it, a word or a line of it, look at another one, send it away, ask for it.
 -- It inserts, and tells the server what was taken. It does not know who draws.
 local client_of = require('vicinal.client')
+local text = require('vicinal.text')
 
 local M = {}
 
 local api = vim.api
 
---- What the next word of a text is: white space, then a word or a run of signs (as the server cuts it).
-function M.next_word(text)
-  return text:match('^%s*[%w_\128-\255]+') or text:match('^%s*[^%w_%s\128-\255]+') or text
-end
-
---- What its next line is: up to the end of the first line that is not blank.
-function M.next_line(text)
-  return text:match('^%s*[^\r\n]*')
-end
-
-local function insert(text)
+local function insert(piece)
   vim.cmd('let &g:undolevels = &g:undolevels') -- an undo of its own
   local row, column = unpack(api.nvim_win_get_cursor(0))
-  local lines = vim.split(text, '\n', { plain = true })
+  local lines = vim.split(piece, '\n', { plain = true })
   api.nvim_buf_set_text(0, row - 1, column, row - 1, column, lines)
   local last = #lines[#lines]
   api.nvim_win_set_cursor(0, { row + #lines - 1, #lines == 1 and column + last or last })
@@ -41,8 +32,8 @@ local function take(cut)
     end
   else
     insert(piece)
-    local text = now.item.insertText
-    client_of.tell_partly(buf, now.client, now.item, text:sub(1, #text - #now.rest + #piece))
+    local whole = now.item.insertText
+    client_of.tell_partly(buf, now.client, now.item, whole:sub(1, #whole - #now.rest + #piece))
   end
 end
 
@@ -53,11 +44,11 @@ function M.accept()
 end
 
 function M.accept_word()
-  take(M.next_word)
+  take(text.next_word)
 end
 
 function M.accept_line()
-  take(M.next_line)
+  take(text.next_line)
 end
 
 --- Another text for the same place; they are asked for if there are none yet.
