@@ -112,7 +112,7 @@ class Terminal:
             with suppress(OSError):  # the editor has closed its side
                 data = self._held + os.read(self._pipe, 65536)
                 # pyte shows questions to the terminal as text, and takes a keyboard's settings for colours.
-                data = re.sub(rb"\x1bP.*?\x1b\\|\x1b\[[><=][\d;]*[a-zA-Z]|\x1b\[[\d;]*:[\d:;]*m", b"", data, flags=re.DOTALL)
+                data = re.sub(rb"\x1bP.*?\x1b\\|\x1b\[[><=][\d;]*[a-zA-Z]|\x1b\[(\?[\d;]*|[\d;]*:[\d:;]*)m", b"", data, flags=re.DOTALL)
                 begun = re.search(rb"\x1b(P.*|\[[><=]?[\d:;]*)?\Z", data, flags=re.DOTALL)
                 self._held = begun[0] if begun else b""
                 self._stream.feed(data.removesuffix(self._held))
