@@ -6,6 +6,7 @@ skipped with the reason.
 
 import fcntl
 import functools
+import itertools
 import json
 import os
 import pty
@@ -36,7 +37,7 @@ SVG = """<svg viewBox="0 0 {terminal_width} {terminal_height}" xmlns="http://www
 <style>.{unique_id}-matrix {{font: {char_height}px monospace; line-height: {line_height}px}} {styles}</style>
 <defs>{lines}<clipPath id="{unique_id}-clip-terminal"><rect width="100%" height="100%"/></clipPath></defs>
 <rect width="100%" height="100%" rx="8" fill="#292929"/>
-<g transform="translate(9, 9)">{backgrounds}<g class="{unique_id}-matrix">{matrix}</g></g></svg>
+<g transform="translate(4, 4)">{backgrounds}<g class="{unique_id}-matrix">{matrix}</g></g></svg>
 """
 Json = dict[str, Any]
 
@@ -85,10 +86,9 @@ class Terminal:
             console = Console(record=True, width=COLUMNS, file=nowhere, force_terminal=True, color_system="truecolor")
             for row in range(ROWS):
                 line = Text()
-                for column in range(COLUMNS):
-                    cell = self.screen.buffer[row][column]
-                    styles = ["bold"] * cell.bold + ["reverse"] * cell.reverse + ["underline"] * cell.underscore
-                    line.append(cell.data, " ".join([*styles, _colour(cell.fg), "on " + _colour(cell.bg)]))
+                cells = [self.screen.buffer[row][column] for column in range(COLUMNS)]
+                for style, run in itertools.groupby(cells, _style):
+                    line.append("".join(cell.data for cell in run), style)
                 console.print(line, soft_wrap=True)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(console.export_svg(code_format=SVG, unique_id="screen"), "utf-8")
@@ -112,15 +112,27 @@ class Terminal:
             with suppress(OSError):  # the editor has closed its side
                 data = self._held + os.read(self._pipe, 65536)
                 # pyte shows questions to the terminal as text, and takes a keyboard's settings for colours.
-                data = re.sub(rb"\x1bP.*?\x1b\\|\x1b\[[><=][\d;]*[a-zA-Z]|\x1b\[(\?[\d;]*|[\d;]*:[\d:;]*)m", b"", data, flags=re.DOTALL)
+                data = re.sub(
+                    rb"\x1bP.*?\x1b\\|\x1b\[[><=][\d;]*[a-zA-Z]|\x1b\[(\?[\d;]*|[\d;]*:[\d:;]*)m",
+                    b"",
+                    data,
+                    flags=re.DOTALL,
+                )
                 begun = re.search(rb"\x1b(P.*|\[[><=]?[\d:;]*)?\Z", data, flags=re.DOTALL)
                 self._held = begun[0] if begun else b""
                 self._stream.feed(data.removesuffix(self._held))
 
 
+def _style(cell: pyte.screens.Char) -> str:
+    """A cell's looks, as rich names them."""
+    kinds = ["bold"] * cell.bold + ["reverse"] * cell.reverse + ["underline"] * cell.underscore
+    return " ".join([*kinds, _colour(cell.fg), "on " + _colour(cell.bg)])
+
+
 def _colour(name: str) -> str:
-    names = {"default": "default", "brown": "yellow"}
-    return names.get(name, f"#{name}" if len(name) == 6 and all(c in "0123456789abcdef" for c in name) else name)
+    if re.fullmatch("[0-9a-f]{6}", name):
+        return "#" + name
+    return {"brown": "yellow"}.get(name, re.sub("^bright", "bright_", name).replace("bright_brown", "bright_yellow"))
 
 
 class Scripted:

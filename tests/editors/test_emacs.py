@@ -27,7 +27,7 @@ class Emacs:
         lines = [
             "(setq inhibit-startup-screen t make-backup-files nil auto-save-default nil create-lockfiles nil)",
             "(setq-default indent-tabs-mode nil)",
-            f"(add-to-list 'load-path \"{LIBRARY}\")",
+            f'(add-to-list \'load-path "{LIBRARY}")',
             "(require 'vicinal)",
             f"(setq vicinal-command '({command}))",
             "(vicinal-use-for 'python-mode)",
@@ -116,9 +116,11 @@ def test_typing_on_leaves_the_rest(emacs: Emacs) -> None:
 
 def test_tab_belongs_to_the_menu_while_it_is_open(emacs: Emacs) -> None:
     emacs.scripted.says({"behind": "total_", "texts": ["9 = order.price(amount)"]})
-    lisp = "(setq completion-at-point-functions '(tags-completion-at-point-function)) (setq tab-always-indent 'complete)"
+    lisp = (
+        "(setq completion-at-point-functions '(tags-completion-at-point-function)) (setq tab-always-indent 'complete)"
+    )
     lisp += "(add-hook 'python-mode-hook (lambda () (add-hook 'completion-at-point-functions (lambda () "
-    lisp += "(list (line-beginning-position) (point) '(\"total_1\" \"total_2\"))) -90 t)))"
+    lisp += '(list (line-beginning-position) (point) \'("total_1" "total_2"))) -90 t)))'
     screen = emacs.ready("order.py", "", lisp)
     screen.type("tot" + TAB)
     screen.until("total_")

@@ -43,7 +43,9 @@ class Neovim:
         config = self._home / ".config/nvim/init.lua"
         config.parent.mkdir(parents=True)
         config.write_text("\n".join(lines), "utf-8")
-        screen = self._terminal([self._command, "--listen", str(self._socket), "+normal G$", str(path)], self.scripted.shop)
+        screen = self._terminal(
+            [self._command, "--listen", str(self._socket), "+normal G$", str(path)], self.scripted.shop
+        )
         self.screen = screen
         return screen
 
@@ -85,7 +87,9 @@ def test_ghost_text_comes_while_one_types_and_tab_takes_it(neovim: Neovim, pictu
     assert neovim.buffer() == "import shop\ntotal = order.price(amount)"
     screen.until(lambda: [told["event"] for told in neovim.scripted.events()] == ["shown", "accepted"])
     screen.type("  # all\n" + ESCAPE + ":wq\r")
-    screen.until(lambda: (neovim.scripted.shop / "order.py").read_text() == "import shop\ntotal = order.price(amount)  # all\n\n")
+    screen.until(
+        lambda: (neovim.scripted.shop / "order.py").read_text() == "import shop\ntotal = order.price(amount)  # all\n\n"
+    )
 
 
 @ALSO_OLD
@@ -187,7 +191,9 @@ def test_tab_belongs_to_the_snippet_while_it_is_filled_in(neovim: Neovim) -> Non
     neovim.scripted.says({"behind": "x = f(", "texts": ["order)"]})
     lua = "vim.keymap.set('i', '<F2>', function() vim.snippet.expand('x = ${1:a}\\ny = ${2:b}$0') end)"
     lua += "\nif vim.fn.has('nvim-0.11') == 0 then vim.keymap.set({'i', 's'}, '<Tab>', function() "
-    lua += "if vim.snippet.active({direction = 1}) then return '<cmd>lua vim.snippet.jump(1)<cr>' end return '<Tab>' end, "
+    lua += (
+        "if vim.snippet.active({direction = 1}) then return '<cmd>lua vim.snippet.jump(1)<cr>' end return '<Tab>' end, "
+    )
     lua += "{expr = true}) end"
     screen = neovim.ready("order.py", "", lua=lua)
     screen.type("i\x1bOQ")  # F2

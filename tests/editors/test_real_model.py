@@ -44,7 +44,7 @@ def emacs(command: str, home: Path, path: Path) -> list[str]:
     (init.parent / "early-init.el").write_text("(setq native-comp-deferred-compilation nil)")
     words = " ".join(f'"{word}"' for word in COMMAND)
     init.write_text(
-        f"(add-to-list 'load-path \"{PLUGINS / 'emacs'}\")\n"
+        f'(add-to-list \'load-path "{PLUGINS / "emacs"}")\n'
         f"(require 'vicinal) (setq vicinal-command '({words}) eglot-connect-timeout 120)\n"
         "(setq vicinal-settings '(:minConfidence 0 :budgetAutomaticMs 60000)) (vicinal-use-for 'python-mode)\n"
         "(add-hook 'python-mode-hook #'eglot-ensure) (add-hook 'window-setup-hook (lambda () (goto-char (point-max))))\n"
