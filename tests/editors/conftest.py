@@ -52,7 +52,7 @@ class Terminal:
         self._pid, self._pipe = pty.fork()
         if self._pid == 0:  # the editor's side
             os.chdir(folder)
-            os.execvpe(command[0], command, {**environment, "TERM": "xterm-256color"})
+            os.execvpe(command[0], command, {**environment, "TERM": "xterm-256color"})  # noqa: S606
         fcntl.ioctl(self._pipe, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         self.screen.write_process_input = lambda data: self._send(data.encode())
 

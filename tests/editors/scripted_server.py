@@ -1,8 +1,8 @@
 """A language server whose daemon says what a file tells it to: `python scripted_server.py FOLDER`.
 
-`FOLDER/script.json` lists what is answered where: `{"behind": how the text before the cursor ends, "texts": [...]}` and,
-if wanted, `confidence` and `evidence`. What the editor sends goes to `FOLDER/journal`, as it came; what became of
-answers to `FOLDER/feedback`. While there is a file `FOLDER/wait` nothing is answered. Everything else is the real server.
+`FOLDER/script.json` lists what is answered where: `{"behind": how the text before the cursor ends, "texts": [...]}`
+and, if wanted, `confidence` and `evidence`. While there is a file `FOLDER/wait` nothing is answered. What the editor
+sends goes to `FOLDER/journal`, as it came; what became of answers to `FOLDER/feedback`. The rest is the real server.
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +47,16 @@ def emacs(command: str, home: Path, path: Path) -> list[str]:
         f'(add-to-list \'load-path "{PLUGINS / "emacs"}")\n'
         f"(require 'vicinal) (setq vicinal-command '({words}) eglot-connect-timeout 120)\n"
         "(setq vicinal-settings '(:minConfidence 0 :budgetAutomaticMs 60000)) (vicinal-use-for 'python-mode)\n"
-        "(add-hook 'python-mode-hook #'eglot-ensure) (add-hook 'window-setup-hook (lambda () (goto-char (point-max))))\n"
+        "(add-hook 'python-mode-hook #'eglot-ensure)\n"
+        "(add-hook 'window-setup-hook (lambda () (goto-char (point-max))))\n"
     )
     return [command, "-nw", str(path)]
 
 
 @pytest.fixture(scope="module")
-def daemon(live_daemon: Callable[..., Any]) -> Iterator[Any]:
+def daemon(live_daemon: Callable[..., Any]) -> Any:
     """One daemon for all editors, with the model that users get."""
-    yield live_daemon(model__name="smollm2-135m", tune__steps=1, tune__max_tokens=128)
+    return live_daemon(model__name="smollm2-135m", tune__steps=1, tune__max_tokens=128)
 
 
 @pytest.fixture(scope="module")
