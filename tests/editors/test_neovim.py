@@ -293,7 +293,7 @@ def test_without_the_command_one_is_told_once(neovim: Neovim) -> None:
 def test_settings_that_cannot_be_right_are_named(neovim: Neovim) -> None:
     screen = neovim.open("order.py", "", confidence="loud", kes={}, keys={"accept": False, "next": 3})
     screen.until(lambda: screen.text.count("; ") == 2)
-    said = screen.text.replace("\n", "")
+    said = "".join(screen.screen.display)  # it goes on from line to line
     assert "confidence must be one of off, subtle, full" in said
     assert "kes is unknown" in said
     assert "keys.next must be a string" in said
