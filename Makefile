@@ -15,8 +15,9 @@ demo: $(VENV)/.installed model ## set up, then see the model get better on code 
 	$(BIN)/vicinal demo
 
 test: $(VENV)/.developing model check ## set up, check, and pass every test
-	$(BIN)/python -m pytest -m "not slow" --durations=12
-	$(BIN)/python -m pytest -m slow --durations=12
+	$(BIN)/python -m pytest -m "not slow and not editor" --durations=12
+	$(BIN)/python -m pytest -m "slow and not editor" --durations=12
+	$(BIN)/python -m pytest -m editor --durations=12
 
 check: $(VENV)/.developing ## format, lint, types, import arrows
 	$(BIN)/ruff format --check .

@@ -199,11 +199,17 @@ class VicinalServer(LanguageServer):
             self.feedback.shown(offer)
 
     def partly_accepted(self, params: Json) -> None:
-        """`textDocument/didPartiallyAcceptCompletion`: so many of the client's characters, in all."""
+        """`textDocument/didPartiallyAcceptCompletion`: so many of the client's characters, in all.
+
+        The item may be one from before a part of it was typed: then its text goes on as the offer's does.
+        """
         offer, length = self._offer_of(params), params.get("acceptedLength")
         if offer is not None and isinstance(length, int):
-            characters = convert.characters(offer.texts[0], length, encoding_of(self.workspace))
-            self.feedback.partly(offer, offer.typed + characters)
+            said, text = params["item"].get("insertText"), offer.texts[0]
+            older = isinstance(said, str) and said.endswith(text)
+            whole = said if older else text
+            characters = convert.characters(whole, length, encoding_of(self.workspace))
+            self.feedback.partly(offer, offer.typed + len(text) - len(whole) + characters)
 
     async def leave(self) -> None:
         """The client ends the session."""

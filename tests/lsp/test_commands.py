@@ -68,6 +68,17 @@ def test_a_part_that_the_editor_accepts_is_counted(desk: Any, editor: Editor, be
     becomes(item, [("shown", None), ("partly", 1)])
 
 
+def test_parts_of_an_item_count_though_the_server_has_gone_on(desk: Any, editor: Editor, becomes: Any) -> None:
+    uri = editor.open(desk.document())
+    item = desk.offered(editor, uri)[0]
+    editor.notify("textDocument/didShowCompletion", {"item": item})
+    editor.type(uri, item["insertText"][:1])
+    rest = editor.inline(uri, kind=2).result()["items"]  # what is left of it has the same id
+    assert [one["insertText"] for one in rest] == [item["insertText"][1:]][: len(rest)]
+    editor.notify("textDocument/didPartiallyAcceptCompletion", {"item": item, "acceptedLength": 2})
+    becomes(item, [("shown", None), ("partly", 2)])
+
+
 @pytest.mark.parametrize("command", ["vicinal.acceptWord", "vicinal.acceptLine"])
 def test_a_word_or_a_line_is_inserted(desk: Any, editor: Editor, becomes: Any, command: str) -> None:
     uri = editor.open(desk.document())
