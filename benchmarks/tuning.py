@@ -2,9 +2,9 @@
 
     python benchmarks/tuning.py REPO [--places 4] [--steps 8] [--seed 0] [--depth 0.33]
 
-At seeded places of a repository the same picks are studied in three ways, in turn: by the plain loop over all layers (depth
-1), by the plain loop over the upper layers alone, and above the trunk, first with texts that it has not read and then with the
-same ones again. The table is of medians over all steps, as ratios to the plain loop, and of bits per byte of three hidden
+At seeded places of a repository the same picks are studied in turn by the plain loop over all layers (depth 1), by the
+plain loop over the upper layers alone, and above the trunk: first with texts that it has not read, then with the same
+ones again. The table is of medians over all steps, as ratios to the plain loop, and of bits per byte of three hidden
 lines after all steps, as ratios to the base.
 """
 
