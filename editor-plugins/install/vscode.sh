@@ -7,7 +7,7 @@
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/vicinal-editors/vscode
+cache=${VICINAL_EDITORS:-${XDG_CACHE_HOME:-$HOME/.cache}/vicinal-editors}/vscode
 node_version=24.19.0
 code_version=4.139.1
 driver_version=1.65.1

@@ -18,6 +18,8 @@ export interface Listener {
   status(told: ServerStatus): void;
   /** There was an answer, shown or not. */
   answered(answer: Answer): void;
+  /** The editor's menu covers what was offered. */
+  hidden(): void;
   /** These items were given to the editor, which shows the first of them unless the user goes on. */
   offered(document: vscode.TextDocument, position: vscode.Position, items: readonly vscode.InlineCompletionItem[]): void;
 }

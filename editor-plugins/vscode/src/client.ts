@@ -79,12 +79,16 @@ function middleware(launch: Launch, listener: Listener, cancel: (token: Progress
   return {
     provideInlineCompletionItems: async (document, position, context, token, next) => {
       const version = document.version;
+      const selected = context.selectedCompletionInfo;
+      if (selected !== undefined) {
+        listener.hidden();
+      }
       const given = await next(document, position, context, token);
       const items: readonly InlineCompletionItem[] = given === null || given === undefined ? [] : Array.isArray(given) ? given : given.items;
-      // With the menu open the editor shows a suggestion only where it agrees with what is selected there.
-      const shown = !token.isCancellationRequested && document.version === version && context.selectedCompletionInfo === undefined;
-      if (shown && items.length > 0) {
-        listener.offered(document, position, items);
+      // With the menu open the editor shows only what goes on from what is selected there.
+      const shown = items.filter((item) => selected === undefined || beginsWith(item, selected.text));
+      if (shown.length > 0 && !token.isCancellationRequested && document.version === version) {
+        listener.offered(document, position, shown);
       }
       return given;
     },
@@ -99,6 +103,10 @@ function middleware(launch: Launch, listener: Listener, cancel: (token: Progress
       }
     },
   };
+}
+
+function beginsWith(item: InlineCompletionItem, text: string): boolean {
+  return typeof item.insertText === "string" && item.insertText.startsWith(text);
 }
 
 /** Bars for what the user can call off; the status bar tells of the rest. */

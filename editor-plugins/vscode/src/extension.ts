@@ -96,6 +96,7 @@ class Extension {
           this.#answers.put(answer);
           this.#bar.refresh();
         },
+        hidden: () => { this.#ghost.clear(); },
         offered: (document, position, items) => {
           this.#ghost.offered(document, position, items);
           const item = items[0];
@@ -151,8 +152,14 @@ class Extension {
       nextSuggestion: suggestion.next,
       previousSuggestion: suggestion.previous,
       dismissSuggestion: () => suggestion.dismiss(this.#ghost),
-      why: () => this.#why.open(this.#answers.of(window.activeTextEditor?.document.uri.toString())),
-      menu: () => menu(this.#bar.state),
+      why: async () => {
+        this.#ghost.clear();
+        await this.#why.open(this.#answers.of(window.activeTextEditor?.document.uri.toString()));
+      },
+      menu: async () => {
+        this.#ghost.clear();
+        await menu(this.#bar.state);
+      },
       toggleAutomatic: () => change("automatic", !setting<boolean>("automatic")),
       toggleLanguage: () => this.#toggleLanguage(),
       excludeThisFile: () => this.#withServer(async (assistant) => {

@@ -36,6 +36,7 @@ export class Ghost implements Disposable {
         }
       }),
       window.onDidChangeActiveTextEditor(() => { this.clear(); }),
+      window.onDidChangeWindowState(() => { this.clear(); }),  // VS Code hides it, too
     ];
   }
 
