@@ -10,7 +10,7 @@ const outdir = tests ? "build/tests" : "dist";
 rmSync(outdir, { recursive: true, force: true });
 
 await build({
-  entryPoints: tests ? readdirSync("test").map((name) => `test/${name}`) : ["src/extension.ts", "src/client.ts"],
+  entryPoints: tests ? readdirSync("test").filter((name) => name.endsWith(".test.ts")).map((name) => `test/${name}`) : ["src/extension.ts", "src/client.ts"],
   outdir,
   bundle: true,
   platform: "node",

@@ -36,7 +36,11 @@ export class Ghost implements Disposable {
         }
       }),
       window.onDidChangeActiveTextEditor(() => { this.clear(); }),
-      window.onDidChangeWindowState(() => { this.clear(); }),  // VS Code hides it, too
+      window.onDidChangeWindowState(({ focused }) => {
+        if (!focused) {  // VS Code hides it, too
+          this.clear();
+        }
+      }),
     ];
   }
 

@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import pytest
 HERE = Path(__file__).parent
 PLUGINS = HERE.parents[2] / "editor-plugins"
 NOT_TO_BE_HAD = 3
-PATIENCE = 120.0
+PATIENCE = float(os.environ.get("VICINAL_PATIENCE", "120"))
 GHOST = ".ghost-text-decoration, .ghost-text-decoration-preview, .ghost-text"
 STATUS = '.statusbar-item[id^="vicinal.vicinal"]'
 QUIET = {
@@ -153,6 +154,14 @@ class Code:
         self.until("text => (document.querySelector('.quick-input-list .monaco-list-row')?.textContent ?? '').includes(text)", text)
         self.ask("press", "Enter")
 
+    def fresh(self, folder: Path, name: str, text: str) -> Path:
+        """Open a new file with this text, and wait until the extension is ready; the cursor stands at its end."""
+        file = folder / name
+        file.write_text(text)
+        self.open(folder, name)
+        self.until_status("Vicinal")
+        return file
+
     def command(self, title: str) -> None:
         """Run a command by its title."""
         self.pick("F1", title)
@@ -181,13 +190,34 @@ class Code:
         )
 
     def until_ghost(self, text: str) -> None:
-        self.until_text(GHOST, text)
+        """Wait until the grey text has this in it; it comes in pieces, one for each colour."""
+        self.until(
+            "([selector, text]) => [...document.querySelectorAll(selector)].map(one => one.textContent).join('')"
+            ".replaceAll('\\u00a0', ' ').includes(text)",
+            [GHOST, text],
+        )
 
     def until_no_ghost(self) -> None:
         self.until("selector => !document.querySelector(selector)", GHOST)
 
     def until_status(self, text: str) -> None:
-        self.until_text(STATUS, text)
+        """Wait until the item in the status bar says exactly this."""
+        self.until(
+            "([selector, text]) => document.querySelector(selector)?.textContent.replaceAll('\\u00a0', ' ').trim() === text",
+            [STATUS, text],
+        )
+
+    def tooltip(self) -> str:
+        """What the item in the status bar says when the mouse is over it."""
+        self.ask("hover", STATUS)
+        self.until("() => document.querySelector('.monaco-hover .hover-contents')?.textContent")
+        said: list[str] = self.ask("texts", ".monaco-hover .hover-contents")
+        self.ask("hover", ".monaco-editor .view-lines")
+        return "\n".join(said)
+
+    def notified(self, text: str) -> None:
+        """Wait until a notification says this."""
+        self.until_text(".notification-list-item-message", text)
 
     def until_line(self, text: str) -> None:
         """Wait until a line of the editor is this, white space at its ends aside; ghost text counts as there."""
@@ -251,6 +281,8 @@ def code(tools: Tools, vsix: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         user_data, extensions = home / "data", home / "extensions"
         paths = os.pathsep.join(str(Path(path).resolve()) for path in sys.path if path)
         kept = {key: value for key, value in tools.environment.items() if not key.startswith(("VICINAL_", "XDG_"))}
+        folders = kept["PATH"].split(os.pathsep)
+        kept["PATH"] = os.pathsep.join(folder for folder in folders if not (Path(folder) / "vicinal").exists())
         environment = {**kept, "HOME": str(home), "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
         server = [tools.node, tools.code_server, "--user-data-dir", str(user_data), "--extensions-dir", str(extensions)]
         done = subprocess.run([*server, "--install-extension", str(vsix)], env=environment, capture_output=True, text=True, timeout=120)
@@ -284,8 +316,6 @@ def _until_listening(port: int, process: subprocess.Popen[bytes]) -> None:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """With all that it has started: extension hosts, language servers."""
-    import signal
-
     os.killpg(process.pid, signal.SIGTERM)
     try:
         process.wait(20)
