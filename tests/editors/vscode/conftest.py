@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -17,6 +18,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+
+from vicinal_daemon.config import load
 
 HERE = Path(__file__).parent
 PLUGINS = HERE.parents[2] / "editor-plugins"
@@ -140,25 +143,37 @@ class Code:
         self.ask("goto", f"{self._address}/?folder={folder}")
         self.until("() => document.querySelector('.monaco-workbench .statusbar-item')")
         for file in files:
-            self.pick("Control+p", file)
-            self.until("name => document.querySelector(`.tab.active[data-resource-name='${name}']`)", file)
-            self.until("() => document.querySelector('.monaco-editor.focused')")
-        if files:
-            self.ask("press", "Control+End")
+            self.show(file)
+
+    def show(self, file: str) -> None:
+        """Open a file of the folder, with the cursor at its end."""
+        self.pick("Control+p", file)
+        self.until("name => document.querySelector(`.tab.active[data-resource-name='${name}']`)", file)
+        self.until("() => document.querySelector('.monaco-editor.focused')")
+        self.ask("press", "Control+End")
 
     def pick(self, key: str, text: str) -> None:
-        """Open a list of VS Code's, narrow it, and take the first entry."""
-        self.ask("press", key)
-        self.until("() => document.querySelector('.quick-input-widget:not([style*=\"display: none\"]) input')")
-        self.ask("type", text, 0)
-        self.until("text => (document.querySelector('.quick-input-list .monaco-list-row')?.textContent ?? '').includes(text)", text)
-        self.ask("press", "Enter")
+        """Open a list of VS Code's, narrow it, and take the first entry, which may be there only a little later."""
+        deadline = time.monotonic() + PATIENCE
+        listed = "text => (document.querySelector('.quick-input-list .monaco-list-row')?.textContent ?? '').includes(text)"
+        while True:
+            self.press("Escape")
+            self.press("Escape")
+            self.press(key)
+            self.until("() => document.querySelector('.quick-input-widget:not([style*=\"display: none\"]) input')")
+            self.ask("type", text, 0)
+            try:
+                self.ask("until", listed, text, 5000)
+                break
+            except TimeoutError:
+                assert time.monotonic() < deadline, self.shot("waited-in-vain")
+        self.press("Enter")
 
     def fresh(self, folder: Path, name: str, text: str) -> Path:
-        """Open a new file with this text, and wait until the extension is ready; the cursor stands at its end."""
+        """Open a new file with this text in the open folder, once the extension is ready."""
         file = folder / name
         file.write_text(text)
-        self.open(folder, name)
+        self.show(name)
         self.until_status("Vicinal")
         return file
 
@@ -344,16 +359,38 @@ class Scripted:
         told = self.script.with_suffix(".told")
         return [json.loads(line) for line in told.read_text().splitlines()] if told.exists() else []
 
-    def until_event(self, event: str) -> Json:
-        """The last event of a kind; waited for."""
+    def until_event(self, event: str, **more: object) -> None:
+        """Wait until the daemon was told this last of its kind."""
         deadline = time.monotonic() + PATIENCE
-        while not (found := [one for one in self.events() if one["event"] == event]):
+        while not (found := [one for one in self.events() if one["event"] == event]) or found[-1] != found[-1] | more:
             assert time.monotonic() < deadline, self.events()
             threading.Event().wait(0.05)
-        return found[-1]
+
+
+@pytest.fixture(scope="module")
+def scripted(tmp_path_factory: pytest.TempPathFactory, new_shop: Callable[..., Path]) -> Scripted:
+    """A repository and a server for it."""
+    folder = tmp_path_factory.mktemp("scripted")
+    return Scripted(folder, new_shop(folder / "shop"))
 
 
 @pytest.fixture
-def scripted(tmp_path: Path, new_shop: Callable[..., Path]) -> Scripted:
-    """A repository and a server for it."""
-    return Scripted(tmp_path, new_shop(tmp_path / "shop"))
+def real_vicinal(tmp_path: Path) -> Iterator[Path]:
+    """The real command with the user's models, and a daemon of its own, which ends with the test."""
+    with TemporaryDirectory(prefix="v") as folder:  # short: a socket's path has a limit
+        chosen = {
+            "VICINAL_MODEL_CACHE_DIR": str(load().model.cache_dir),
+            "VICINAL_DAEMON_FOLDER": f"{folder}/run",
+            "VICINAL_DAEMON_LOG_DIR": f"{folder}/logs",
+            "VICINAL_INDEX_DATA_DIR": str(tmp_path / "data"),
+            "XDG_CONFIG_HOME": str(tmp_path / "config"),
+        }
+        command = tmp_path / "vicinal"
+        lines = [f"export {key}={shlex.quote(value)}" for key, value in chosen.items()]
+        lines.append(f'exec {shlex.quote(sys.executable)} -m vicinal_daemon.cli "$@"')
+        command.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+        command.chmod(0o755)
+        yield command
+        paths = os.pathsep.join(str(Path(path).resolve()) for path in sys.path if path)
+        environment = {**os.environ, "PYTHONPATH": paths}
+        subprocess.run([str(command), "daemon", "stop"], env=environment, capture_output=True, timeout=120, check=False)
