@@ -80,11 +80,11 @@ function parts(state: State, sure: string): Parts {
     case "paused":
       return { text: `$(debug-pause) Vicinal: paused${behind}`, words: state.message, hint: "", severity: "none" };
     case "warning":
-      return { text: `$(warning) Vicinal${behind}`, words: state.message, hint: state.hint, severity: "warning" };
+      return { text: `$(warning) Vicinal: warning${behind}`, words: state.message, hint: state.hint, severity: "warning" };
     case "missing":
       return { text: "$(error) Vicinal: not installed", words: state.message, hint: state.hint, severity: "error" };
     case "error":
-      return { text: "$(error) Vicinal", words: state.message, hint: state.hint, severity: "error" };
+      return { text: "$(error) Vicinal: error", words: state.message, hint: state.hint, severity: "error" };
   }
 }
 

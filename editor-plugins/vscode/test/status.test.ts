@@ -20,8 +20,8 @@ test("the status bar says each state, and how sure the last answer was", () => {
   assert.deepEqual(looks({ kind: "ready" }, answer({ confidence: 0.624 })), ["$(sparkle) Vicinal 62%", "none"]);
   assert.deepEqual(looks({ kind: "working", message: "tuning" }, answer({ confidence: 1 })), ["$(sync~spin) Vicinal: tuning 100%", "none"]);
   assert.deepEqual(looks({ kind: "paused", message: "off" }), ["$(debug-pause) Vicinal: paused", "none"]);
-  assert.deepEqual(looks({ kind: "warning", message: "x", hint: "" }), ["$(warning) Vicinal", "warning"]);
-  assert.deepEqual(looks({ kind: "error", message: "x", hint: "" }), ["$(error) Vicinal", "error"]);
+  assert.deepEqual(looks({ kind: "warning", message: "x", hint: "" }), ["$(warning) Vicinal: warning", "warning"]);
+  assert.deepEqual(looks({ kind: "error", message: "x", hint: "" }), ["$(error) Vicinal: error", "error"]);
   assert.deepEqual(looks({ kind: "missing", message: "x", hint: "" }), ["$(error) Vicinal: not installed", "error"]);
 });
 

@@ -24,7 +24,7 @@ from vicinal_daemon.config import load
 HERE = Path(__file__).parent
 PLUGINS = HERE.parents[2] / "editor-plugins"
 NOT_TO_BE_HAD = 3
-PATIENCE = float(os.environ.get("VICINAL_PATIENCE", "120"))
+PATIENCE = float(os.environ.get("EDITOR_PATIENCE", "120"))
 GHOST = ".ghost-text-decoration, .ghost-text-decoration-preview, .ghost-text"
 STATUS = '.statusbar-item[id^="vicinal.vicinal"]'
 QUIET = {
@@ -84,7 +84,9 @@ class Tools:
     def npm_run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """In a copy of the extension's folder beside what it is built with."""
         source = PLUGINS / "vscode"
-        shutil.copytree(source, self.build, dirs_exist_ok=True, ignore=shutil.ignore_patterns("node_modules", "dist", "build"))
+        shutil.copytree(
+            source, self.build, dirs_exist_ok=True, ignore=shutil.ignore_patterns("node_modules", "dist", "build")
+        )
         for folder in ("src", "test"):
             for copied in (self.build / folder).iterdir():
                 if not (source / folder / copied.name).exists():
@@ -100,7 +102,9 @@ class Browser:
 
     def __init__(self, tools: Tools) -> None:
         command = [tools.node, str(HERE / "driver.mjs"), tools.driver, tools.chromium]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+        )
 
     def ask(self, name: str, *arguments: object) -> Any:
         assert self._process.stdin is not None
@@ -155,7 +159,9 @@ class Code:
     def pick(self, key: str, text: str) -> None:
         """Open a list of VS Code's, narrow it, and take the first entry, which may be there only a little later."""
         deadline = time.monotonic() + PATIENCE
-        listed = "text => (document.querySelector('.quick-input-list .monaco-list-row')?.textContent ?? '').includes(text)"
+        listed = (
+            "text => (document.querySelector('.quick-input-list .monaco-list-row')?.textContent ?? '').includes(text)"
+        )
         while True:
             self.press("Escape")
             self.press("Escape")
@@ -218,21 +224,21 @@ class Code:
     def until_status(self, text: str) -> None:
         """Wait until the item in the status bar says exactly this."""
         self.until(
-            "([selector, text]) => document.querySelector(selector)?.textContent.replaceAll('\\u00a0', ' ').trim() === text",
+            "([selector, text]) => "
+            "document.querySelector(selector)?.textContent.replaceAll('\\u00a0', ' ').trim() === text",
             [STATUS, text],
         )
 
-    def tooltip(self) -> str:
-        """What the item in the status bar says when the mouse is over it."""
-        self.ask("hover", STATUS)
-        self.until("() => document.querySelector('.monaco-hover .hover-contents')?.textContent")
-        said: list[str] = self.ask("texts", ".monaco-hover .hover-contents")
+    def until_tooltip(self, text: str) -> None:
+        """Wait until the item in the status bar says this when the mouse is over it."""
+        deadline, said = time.monotonic() + PATIENCE, [""]
+        while not any(text in one for one in said):
+            assert time.monotonic() < deadline, (text, said)
+            self.ask("hover", ".monaco-editor .view-lines")
+            self.ask("hover", STATUS)
+            self.until("() => document.querySelector('.monaco-hover .hover-contents')?.textContent")
+            said = self.ask("texts", ".monaco-hover .hover-contents")
         self.ask("hover", ".monaco-editor .view-lines")
-        return "\n".join(said)
-
-    def notified(self, text: str) -> None:
-        """Wait until a notification says this."""
-        self.until_text(".notification-list-item-message", text)
 
     def until_line(self, text: str) -> None:
         """Wait until a line of the editor is this, white space at its ends aside; ghost text counts as there."""
@@ -300,7 +306,9 @@ def code(tools: Tools, vsix: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         kept["PATH"] = os.pathsep.join(folder for folder in folders if not (Path(folder) / "vicinal").exists())
         environment = {**kept, "HOME": str(home), "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
         server = [tools.node, tools.code_server, "--user-data-dir", str(user_data), "--extensions-dir", str(extensions)]
-        done = subprocess.run([*server, "--install-extension", str(vsix)], env=environment, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            [*server, "--install-extension", str(vsix)], env=environment, capture_output=True, text=True, timeout=120
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
@@ -308,7 +316,10 @@ def code(tools: Tools, vsix: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         log = leaving.enter_context((home / "log").open("wb"))
         process = subprocess.Popen(
             [*server, *quiet, "--disable-getting-started-override", "--bind-addr", f"127.0.0.1:{port}"],
-            env=environment, stdout=log, stderr=log, start_new_session=True,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
         leaving.callback(_end, process)
         browser = Browser(tools)
@@ -379,7 +390,7 @@ def real_vicinal(tmp_path: Path) -> Iterator[Path]:
     """The real command with the user's models, and a daemon of its own, which ends with the test."""
     with TemporaryDirectory(prefix="v") as folder:  # short: a socket's path has a limit
         chosen = {
-            "VICINAL_MODEL_CACHE_DIR": str(load().model.cache_dir),
+            "VICINAL_MODEL_CACHE_DIR": str(load(environ={}).model.cache_dir),
             "VICINAL_DAEMON_FOLDER": f"{folder}/run",
             "VICINAL_DAEMON_LOG_DIR": f"{folder}/logs",
             "VICINAL_INDEX_DATA_DIR": str(tmp_path / "data"),
@@ -392,5 +403,6 @@ def real_vicinal(tmp_path: Path) -> Iterator[Path]:
         command.chmod(0o755)
         yield command
         paths = os.pathsep.join(str(Path(path).resolve()) for path in sys.path if path)
-        environment = {**os.environ, "PYTHONPATH": paths}
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("VICINAL_")}
+        environment = {**kept, "PYTHONPATH": paths}
         subprocess.run([str(command), "daemon", "stop"], env=environment, capture_output=True, timeout=120, check=False)

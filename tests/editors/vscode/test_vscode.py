@@ -1,9 +1,6 @@
 """Our extension in VS Code itself: what a user sees, and what their keys do. The daemon is scripted."""
 
 import json
-import sys
-import zipfile
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,7 +36,7 @@ def test_a_suggestion_is_shown_with_its_confidence_and_taken(opened: Any, script
     opened.until_status("Vicinal 62%")
     opened.until_mark("◐")
     opened.shot("vscode-suggestion", {"x": 352, "y": 36, "width": 928, "height": 684})
-    assert "could go on in several ways" in opened.tooltip()
+    opened.until_tooltip("could go on in several ways")
     opened.press("Tab")
     opened.until_no_ghost()
     opened.until_mark("")
@@ -48,7 +45,7 @@ def test_a_suggestion_is_shown_with_its_confidence_and_taken(opened: Any, script
 
 
 def test_it_is_taken_by_words_and_lines_and_dismissed(opened: Any, scripted: Any) -> None:
-    scripted.says(RULE | {"after": "for ", "texts": ["item in message:\n            self.audit(item)"]})
+    scripted.says(RULE, RULE | {"after": "for ", "texts": ["item in message:\n            self.audit(item)"]})
     gift = opened.fresh(scripted.shop, "partly.py", BEGUN)
     opened.type("for ")
     opened.until_ghost("item in")
@@ -57,11 +54,16 @@ def test_it_is_taken_by_words_and_lines_and_dismissed(opened: Any, scripted: Any
     scripted.until_event("partly", accepted_characters=len("item"))
     opened.until_mark("◐")
     opened.press("Alt+End")
-    opened.until_ghost("self.audit(item)")
+    opened.until_line("for item in message:")
+    opened.until_no_ghost()
+    opened.press("Enter")
+    opened.type("order = ")
+    opened.until_ghost(CALL)
+    opened.until_mark("◐")
     opened.press("Escape")
     opened.until_no_ghost()
     opened.until_mark("")
-    assert opened.saved(gift).rstrip() == f"{BEGUN}for item in message:"
+    assert opened.saved(gift) == f"{BEGUN}for item in message:\n            order = "
 
 
 def test_the_next_one_and_the_one_before(opened: Any, scripted: Any) -> None:
@@ -102,15 +104,16 @@ def test_why_opens_the_evidence_in_a_peek(opened: Any, scripted: Any) -> None:
     opened.until_text(".peekview-title .filename", "refund.py")
     opened.until_text(".reference-zone-widget .view-lines", 'message["refund_id"]')
     files = opened.ask("texts", ".reference-zone-widget .ref-tree .reference-file")
-    assert [name for name in ("Why this suggestion.md", "refund.py", "return.py") if any(name in row for row in files)] == [
-        "Why this suggestion.md", "refund.py", "return.py",
+    assert [
+        name for name in ("Why this suggestion.md", "refund.py", "return.py") if any(name in row for row in files)
+    ] == [
+        "Why this suggestion.md",
+        "refund.py",
+        "return.py",
     ]
     opened.shot("vscode-why", {"x": 352, "y": 36, "width": 928, "height": 684})
-    opened.ask("click", ".reference-zone-widget .ref-tree .monaco-list-row:has(.reference-file)")
-    opened.press("ArrowUp")
-    opened.press("ArrowUp")
-    opened.press("ArrowRight")
-    opened.press("ArrowDown")
+    opened.ask("click", '.ref-tree .monaco-list-row:has-text("Why this suggestion") .monaco-tl-twistie')
+    opened.ask("click", '.ref-tree .monaco-list-row:has-text("# 62% sure")')
     opened.until_text(".reference-zone-widget .view-lines", "62% sure")
 
 
@@ -161,13 +164,30 @@ def test_the_status_bar_says_what_goes_on_and_what_to_do(opened: Any, scripted: 
     # The server takes back what went wrong with a request once there is an answer: each state says it of itself.
     scripted.says(*({"after": key, "status": status, "texts": [""]} for key, status in states.items()))
     opened.fresh(scripted.shop, "states.py", "")
-    for key, look in (("a", "Vicinal: indexing 42 %"), ("b", "Vicinal: tuning"), ("c", "Vicinal"), ("d", "Vicinal")):
+    looks = {"a": "indexing 42 % 62%", "b": "tuning 62%", "c": "warning 62%", "d": "error"}
+    for key, look in looks.items():
         opened.type(key)
-        opened.until_status(f"{look} 62%" if key in "abc" else look)
+        opened.until_status(f"Vicinal: {look}")
         if key in "cd":
-            kind = {"c": "warning", "d": "error"}[key]
-            opened.until("kind => document.querySelector(`.statusbar-item.${kind}-kind[id^=\"vicinal.vicinal\"]`)", kind)
-            assert states[key][2] in opened.tooltip()
+            kind = look.split()[0]
+            opened.until('kind => document.querySelector(`.statusbar-item.${kind}-kind[id^="vicinal.vicinal"]`)', kind)
+            opened.until_tooltip(states[key][2])
+    opened.type("e")
+    opened.until_status("Vicinal 62%")
+
+
+def test_automatic_suggestions_are_paused_and_asked_for_all_the_same(opened: Any, scripted: Any) -> None:
+    scripted.says(RULE)
+    opened.fresh(scripted.shop, "paused.py", BEGUN)
+    opened.command("Vicinal: Pause or Resume Automatic Completions")
+    opened.until_status("Vicinal: paused")
+    opened.show("paused.py")
+    opened.type("order = ")
+    opened.until_line("order =")
+    opened.press("Alt+\\")
+    opened.until_ghost(CALL)
+    opened.command("Vicinal: Pause or Resume Automatic Completions")
+    opened.until_status("Vicinal 62%")
 
 
 @pytest.mark.parametrize(("style", "mark"), [("off", ""), ("full", "● 93%")])
