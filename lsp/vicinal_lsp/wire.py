@@ -101,6 +101,7 @@ def told(offer: Offer, *, shown: str) -> Json:
         "trigger": answer.trigger,
         "confidence": confidence.value,
         "calibrated": confidence.calibrated,
+        "reasons": [reason.text for reason in confidence.reasons],
         "sigma0": confidence.sigma_0,
         "sigmaN": confidence.sigma_n,
         "sigmaInf": confidence.sigma_inf,

@@ -31,7 +31,7 @@ from rich.text import Text
 PLUGINS = Path(__file__).parents[2] / "editor-plugins"
 NOT_TO_BE_HAD = 3
 INSTALL_SECONDS = 280
-PATIENCE = float(os.environ.get("VICINAL_TEST_PATIENCE", "120"))
+PATIENCE = float(os.environ.get("EDITOR_PATIENCE", "120"))
 ROWS, COLUMNS = 24, 100
 SVG = """<svg viewBox="0 0 {terminal_width} {terminal_height}" xmlns="http://www.w3.org/2000/svg">
 <style>.{unique_id}-matrix {{font: {char_height}px monospace; line-height: {line_height}px}} {styles}</style>

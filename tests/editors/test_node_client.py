@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.editors
+pytestmark = pytest.mark.editor
 
 NODE = Path(__file__).with_name("node")
 INSTALL_SECONDS = 120
