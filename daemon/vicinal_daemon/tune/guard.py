@@ -13,6 +13,9 @@ from vicinal_daemon.tune.wardrobe import Wardrobe
 
 GUARD_SCALES = (1.0, 0.5)
 
+ROUNDING = 1e-5
+"""Nats per token: the same numbers, added up in another order, differ by less."""
+
 WATCH_EVERY = 4
 """Steps between two looks at the held-out text."""
 
@@ -59,8 +62,14 @@ def context_loss(
 
 
 def best_scale(context_loss: Mapping[float, float]) -> float:
-    """The scale whose loss on the visible context is least; 1 where there was no context to judge by."""
-    return min(context_loss, key=lambda scale: context_loss[scale]) if context_loss else 1.0
+    """The scale whose loss on the visible context is least; 1 where there was no context to judge by.
+
+    The base (0) unless another is better by more than rounding: an adapter that was taken back changes nothing.
+    """
+    if not context_loss:
+        return 1.0
+    best = min(context_loss, key=lambda scale: context_loss[scale])
+    return best if 0.0 not in context_loss or context_loss[best] < context_loss[0.0] - ROUNDING else 0.0
 
 
 class Watch:
