@@ -19,7 +19,7 @@ import numpy as np
 from vicinal_daemon import worth
 from vicinal_daemon.evaluate.record import Record, by_mode, read_all
 from vicinal_daemon.evaluate.statistics import difference
-from vicinal_daemon.worth import CLUES, Forecast, clues_of, clues_of_line
+from vicinal_daemon.worth import CLUES, Forecast, clues_of, context_at
 
 NOTHING, PROMPT, BOTH = "memory", "memory+prompt:sift", "memory+tune:sift+prompt:sift"
 SHRINKAGE = 10.0
@@ -48,7 +48,7 @@ def places(records: Sequence[Record]) -> list[Place]:
         found.append(
             Place(
                 three[0].repo,
-                clues_of(told.sigma_n, told.sigma_inf, told.similarity, clues_of_line(three[0].line)),
+                clues_of(told.sigma_n, told.sigma_inf, told.similarity, context_at(three[0].line)),
                 {record.mode: record.bits for record in three},
                 {record.mode: record.seconds for record in three},
                 three[2].steps,
@@ -122,7 +122,7 @@ def main() -> None:
         print("\n".join(table(found, price)))
     whole = learn(found)
     told = {
-        "fitted_on": {"repositories": sorted({place.repo for place in found}), "places": len(found)},
+        "learned_from": {"repositories": sorted({place.repo for place in found}), "places": len(found)},
         "prompt": dict(zip(CLUES, (round(w, 5) for w in whole.prompt), strict=True)),
         "tuning": dict(zip(CLUES, (round(w, 5) for w in whole.tuning), strict=True)),
         "decay": {"steps": DECAY},

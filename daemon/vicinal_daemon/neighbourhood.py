@@ -12,7 +12,7 @@ from vicinal_daemon.generate.prompt import Offsets, last_tokens
 from vicinal_daemon.select import Selection, counted, lexical_kernel, select, term_counts
 from vicinal_daemon.select.strategies import Strategy
 from vicinal_daemon.target import Target
-from vicinal_daemon.worth import clues_of, clues_of_line
+from vicinal_daemon.worth import clues_of, context_at
 from vicinal_indexer.terms import subwords
 from vicinal_indexer.types import Candidate, Chunk, Region
 
@@ -111,7 +111,7 @@ def choose(chunks: Sequence[Chunk], target: Target, settings: Settings, strategy
 def clues_at(choice: Choice, target: Target) -> tuple[float, ...]:
     """What a choice tells of the worth of learning from it (`worth`)."""
     told = choice.selection
-    return clues_of(told.sigma_n, told.sigma_inf, choice.similarity, clues_of_line(target.line))
+    return clues_of(told.sigma_n, told.sigma_inf, choice.similarity, context_at(target.line))
 
 
 def chosen(

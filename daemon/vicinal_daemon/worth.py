@@ -99,7 +99,7 @@ def clues_of(sigma_n: float, sigma_inf: float, similarity: float, context: float
     return (1.0, sigma_n, sigma_inf, similarity, context)
 
 
-def clues_of_line(line: int) -> float:
+def context_at(line: int) -> float:
     """The clue `context` for a cursor in that line, 1-based."""
     return min(1.0, (line - 1) / FULL_CONTEXT)
 

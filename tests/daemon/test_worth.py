@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vicinal_daemon.worth import CLUES, Forecast, Worth, clues_of, clues_of_line, default_forecast, wanted
+from vicinal_daemon.worth import CLUES, Forecast, Worth, clues_of, context_at, default_forecast, wanted
 
 NONE = (0.0,) * (len(CLUES) - 1)
 HELPFUL = Forecast((0.05, *NONE), (0.04, *NONE), 4.0)
@@ -68,7 +68,7 @@ def test_a_prompt_that_costs_more_than_it_brings_is_not_shown() -> None:
 
 
 def test_the_first_line_has_no_context_and_a_late_one_all_of_it() -> None:
-    assert (clues_of_line(1), clues_of_line(1000)) == (0.0, 1.0)
+    assert (context_at(1), context_at(1000)) == (0.0, 1.0)
 
 
 def test_weights_that_do_not_fit_the_clues_are_refused() -> None:
