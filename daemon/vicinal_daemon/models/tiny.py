@@ -6,6 +6,7 @@ it as on a large one: a byte-level BPE tokenizer that spells any text, a Llama o
 the same.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,33 @@ FIM_TOKENS = ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")
 END_TOKEN = "<|endoftext|>"  # noqa: S105 - a token of the vocabulary, not a password
 CONTEXT_TOKENS = 2048
 
-_HIDDEN, _LAYERS, _HEADS, _KV_HEADS, _INNER = 32, 2, 4, 2, 64
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Of a Llama. `vocabulary` None is the tokenizer's own size; `spread` is the deviation of the random weights."""
+
+    hidden: int
+    layers: int
+    heads: int
+    kv_heads: int
+    inner: int
+    vocabulary: int | None = None
+    spread: float = 0.02
+
+
+# Its spread is wide enough that logits differ clearly, and greedy answers do not hang on rounding.
+TINY = Shape(hidden=32, layers=2, heads=4, kv_heads=2, inner=64, spread=0.3)
 _EPSILON, _THETA = 1e-5, 10_000.0
-_SPREAD = 0.3  # wide enough that logits differ clearly, and greedy answers do not hang on rounding
 _INDENTS = ("\n       ", "       ")
 _WORDS = (" def", " return", " self", " import", " for", " in", " if", " None", " value", " name", " the")
 
 
-def write_tiny_model(folder: Path, *, seed: int = 0, fill_in_the_middle: bool = False) -> Path:
+def write_tiny_model(folder: Path, *, seed: int = 0, fill_in_the_middle: bool = False, shape: Shape = TINY) -> Path:
     """Write the model (safetensors, config, tokenizer; under 1 MB) into `folder` and return `folder`.
 
     The same arguments give the same weights, bit for bit. With `fill_in_the_middle` the vocabulary also has
-    the three `FIM_TOKENS`. The caller's random state is left alone.
+    the three `FIM_TOKENS`. Another `shape` makes a larger model, to measure speed with. The caller's random state is
+    left alone.
     """
     import torch
     from safetensors.torch import save_file
@@ -33,15 +49,15 @@ def write_tiny_model(folder: Path, *, seed: int = 0, fill_in_the_middle: bool = 
     tokenizer = _tokenizer(fill_in_the_middle=fill_in_the_middle)
     end = tokenizer.token_to_id(END_TOKEN)
     config = LlamaConfig(
-        vocab_size=tokenizer.get_vocab_size(),
-        hidden_size=_HIDDEN,
-        intermediate_size=_INNER,
-        num_hidden_layers=_LAYERS,
-        num_attention_heads=_HEADS,
-        num_key_value_heads=_KV_HEADS,
+        vocab_size=shape.vocabulary or tokenizer.get_vocab_size(),
+        hidden_size=shape.hidden,
+        intermediate_size=shape.inner,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.kv_heads,
         max_position_embeddings=CONTEXT_TOKENS,
         rms_norm_eps=_EPSILON,
-        initializer_range=_SPREAD,
+        initializer_range=shape.spread,
         tie_word_embeddings=True,
         bos_token_id=end,
         eos_token_id=end,
@@ -81,13 +97,13 @@ def write_tiny_gguf(path: Path, folder: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name("vicinal-tiny")
-    writer.add_block_count(_LAYERS)
+    writer.add_block_count(TINY.layers)
     writer.add_context_length(CONTEXT_TOKENS)
-    writer.add_embedding_length(_HIDDEN)
-    writer.add_feed_forward_length(_INNER)
-    writer.add_head_count(_HEADS)
-    writer.add_head_count_kv(_KV_HEADS)
-    writer.add_rope_dimension_count(_HIDDEN // _HEADS)
+    writer.add_embedding_length(TINY.hidden)
+    writer.add_feed_forward_length(TINY.inner)
+    writer.add_head_count(TINY.heads)
+    writer.add_head_count_kv(TINY.kv_heads)
+    writer.add_rope_dimension_count(TINY.hidden // TINY.heads)
     writer.add_rope_freq_base(_THETA)
     writer.add_layer_norm_rms_eps(_EPSILON)
     writer.add_vocab_size(len(tokens))
@@ -165,7 +181,7 @@ def _gguf_name(name: str) -> str:
 
 
 def _gguf_layout(name: str, tensor: Any) -> Any:
-    heads = _HEADS if "q_proj" in name else _KV_HEADS if "k_proj" in name else 0
+    heads = TINY.heads if "q_proj" in name else TINY.kv_heads if "k_proj" in name else 0
     if not heads:
         return tensor
     # GGUF keeps the two halves of each rotary pair side by side; transformers keeps them half a head apart.
