@@ -27,7 +27,7 @@ from vicinal_daemon.generate.remembered import Remembered
 from vicinal_daemon.memory import Gate, Memory, gate
 from vicinal_daemon.memory.gate import EQUAL, GATE_FEATURES, MATCH_FEATURES, told_of
 from vicinal_daemon.memory.memory import MOST_MATCHES
-from vicinal_daemon.neighbourhood import find_candidates
+from vicinal_daemon.neighbourhood import chosen, find_candidates
 from vicinal_daemon.stages import Stopwatch
 
 FORMS = ("in-file", "prompt:sift")
@@ -103,9 +103,9 @@ def collect(root: Path, tasks: int, lines: int, seed: int) -> Corpora:
         files = dict(bench.index.texts())
         remembered = Remembered(engine.codec)
         remembered.update(files)
-        chosen = sample_lines(Corpus(files), tasks, seed, lines=lines)
-        for number, task in enumerate(chosen):
-            on_stage("places", number, len(chosen))
+        places = sample_lines(Corpus(files), tasks, seed, lines=lines)
+        for number, task in enumerate(places):
+            on_stage("places", number, len(places))
             target = task.target
             chunks = find_candidates(bench.index, engine.codec.offsets, target, settings)
             choice = chosen(bench.index, chunks, engine.codec.offsets, target, settings, "sift")
@@ -193,11 +193,11 @@ def fit(examples: Sequence[Example]) -> Gate:
     return Gate(tuple(match.tolist()), tuple(gating.tolist()))
 
 
-def nats(examples: Sequence[Example], chosen: Gate | None) -> float:
+def nats(examples: Sequence[Example], gate_used: Gate | None) -> float:
     """Of all truths together; None: the model alone."""
-    if chosen is None:
+    if gate_used is None:
         return -sum(example.truth[1] for example in examples)
-    weights = torch.tensor(chosen.match_weights), torch.tensor(chosen.gate_weights)
+    weights = torch.tensor(gate_used.match_weights), torch.tensor(gate_used.gate_weights)
     batch = Batch(examples)
     return -float(batch.log_likelihood(weights[0].double(), weights[1].double()).sum())
 
@@ -208,11 +208,11 @@ def table(found: Sequence[Corpora]) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|---|"
     for one in found:
         others = [example for other in found if other is not one for example in other.examples]
-        chosen = fit(others or one.examples)
+        fitted = fit(others or one.examples)
         cells = []
         for form in FORMS:
             own = [example for example in one.examples if example.form == form]
-            base, mixed = (nats(own, which) / np.log(2) / one.hidden_bytes for which in (None, chosen))
+            base, mixed = (nats(own, which) / np.log(2) / one.hidden_bytes for which in (None, fitted))
             cells += [f"{base:.3f}", f"{mixed:.3f}", f"{mixed / base:.3f}"]
         yield f"| {one.name} | {len(one.examples) // 2} | " + " | ".join(cells) + " |"
 
@@ -225,14 +225,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--examples", type=Path, help="a folder where what was read is kept, to fit again")
     parser.add_argument("--write", action="store_true", help="store the weights in the package")
-    chosen = parser.parse_args()
+    asked = parser.parse_args()
     found: list[Corpora] = []
-    for root in chosen.repositories:
-        kept = chosen.examples / f"{root.name}.pickle" if chosen.examples else None
+    for root in asked.repositories:
+        kept = asked.examples / f"{root.name}.pickle" if asked.examples else None
         if kept is not None and kept.exists():
             found.append(pickle.loads(kept.read_bytes()))  # noqa: S301 - written below
             continue
-        found.append(collect(root, chosen.tasks, chosen.lines, chosen.seed))
+        found.append(collect(root, asked.tasks, asked.lines, asked.seed))
         if kept is not None:
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_bytes(pickle.dumps(found[-1]))
@@ -246,7 +246,7 @@ def main() -> None:
         "gate_weights": dict(zip(GATE_FEATURES, (round(w, 4) for w in fitted.gate_weights), strict=True)),
     }
     print(json.dumps(told, indent=1))
-    if chosen.write:
+    if asked.write:
         Path(gate.__file__).with_name("gate.json").write_text(json.dumps(told, indent=1) + "\n", "utf-8")
 
 

@@ -56,6 +56,10 @@ class HistoryUnusable(InputError):
     """Git cannot tell a repository's history."""
 
 
+INSTALL_PICTURES = 'install it: pip install "vicinal[pictures]"'
+"""The hint of whoever draws."""
+
+
 class ExtraMissing(InputError):
     """What was asked for needs an extra of the package that is not installed."""
 

@@ -7,7 +7,7 @@ import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
-from vicinal_daemon.errors import ExtraMissing, RecordsUnusable
+from vicinal_daemon.errors import INSTALL_PICTURES, ExtraMissing, RecordsUnusable
 from vicinal_daemon.evaluate.figures import Figure
 
 DPI = 144
@@ -21,9 +21,7 @@ def require() -> None:
         ExtraMissing: matplotlib is not installed.
     """
     if importlib.util.find_spec("matplotlib") is None:
-        raise ExtraMissing(
-            "plots need matplotlib, which is not installed", hint='install it: pip install "vicinal[pictures]"'
-        )
+        raise ExtraMissing("plots need matplotlib, which is not installed", hint=INSTALL_PICTURES)
 
 
 def save(figures: Sequence[Figure], folder: Path) -> list[Path]:

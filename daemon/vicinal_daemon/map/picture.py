@@ -6,7 +6,7 @@ Owns the drawing, and is the only importer of Pillow, which is an extra. What th
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from vicinal_daemon.errors import ExtraMissing
+from vicinal_daemon.errors import INSTALL_PICTURES, ExtraMissing
 from vicinal_daemon.map.page import printable
 from vicinal_daemon.map.scale import WORDING, Colour, bright, colour_of, ink_on
 from vicinal_daemon.map.survey import Measure, Survey, overall
@@ -22,8 +22,6 @@ HEADER, PADDING = 22, 3
 PAPER: Colour = (0xF7, 0xF7, 0xF5)
 INK: Colour = (0x1C, 0x1D, 0x1F)
 SOFT: Colour = (0x5B, 0x5E, 0x63)
-INSTALL = 'install it: pip install "vicinal[pictures]"'
-
 FRAME: Colour = (0xEC, 0xEC, 0xE8)
 LINE: Colour = (0xD0, 0xD0, 0xCA)
 BLANK: Colour = (0xD9, 0xD9, 0xD4)
@@ -38,12 +36,12 @@ def png(survey: Survey, measure: Measure) -> bytes:
     try:
         from PIL import Image, ImageDraw, ImageFont
     except ImportError as error:
-        raise ExtraMissing("a PNG is drawn by Pillow, which is not installed", hint=INSTALL) from error
+        raise ExtraMissing("a PNG is drawn by Pillow, which is not installed", hint=INSTALL_PICTURES) from error
     image = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
     sizes = {size: ImageFont.load_default(size) for size in (13, 15, 17, 30)}
     fonts = {size: font for size, font in sizes.items() if isinstance(font, ImageFont.FreeTypeFont)}
     if len(fonts) < len(sizes):
-        raise ExtraMissing("this Pillow was built without FreeType, and cannot write text", hint=INSTALL)
+        raise ExtraMissing("this Pillow was built without FreeType, and cannot write text", hint=INSTALL_PICTURES)
     pen = _Pen(ImageDraw.Draw(image), fonts)
     _heading(pen, survey, measure)
     space = Box(MARGIN, TOP, WIDTH - 2 * MARGIN, HEIGHT - TOP - MARGIN)
