@@ -15,6 +15,7 @@ import psutil
 from vicinal_daemon.config import Settings
 from vicinal_daemon.errors import EngineFailed
 from vicinal_daemon.models import ModelFiles
+from vicinal_daemon.models.layout import llama_folder
 from vicinal_daemon.policy import Costs
 from vicinal_daemon.protocol.state import ModelState, Trouble
 from vicinal_daemon.scheduler import Cancellation, Priority, Turnstile
@@ -153,7 +154,16 @@ class Accelerator:
         if self._supervisor is None:
             files = await asyncio.to_thread(self.find)
             model, depth = self._settings.model, self._settings.tune.depth
-            load = Load(files.transformers_dir, files.gguf, files.name, model.engine, model.device, depth)
+            load = Load(
+                files.transformers_dir,
+                files.gguf,
+                files.name,
+                model.engine,
+                model.device,
+                depth,
+                copies=llama_folder(model.cache_dir, files.fingerprint),
+                copy=model.llama_copy,
+            )
             self._supervisor = Supervisor(
                 load,
                 memory_limit_bytes=self.memory_limit,
@@ -227,7 +237,7 @@ class Accelerator:
         return ModelState(
             name=self._settings.model.name,
             state=engine.state if engine is not None else "failed" if problem else "unloaded",
-            engine=self._settings.model.engine,
+            engine=engine.engine if engine is not None else self._settings.model.engine,
             device=engine.device if engine is not None else "",
             pid=engine.pid if engine is not None else None,
             memory_bytes=engine.memory_bytes if engine is not None else 0,

@@ -185,7 +185,8 @@ def tunable(engine: Engine) -> TransformersEngine:
     """
     if not isinstance(engine, TransformersEngine):
         raise ModelUnusable(
-            "the llama.cpp engine cannot be tuned yet", hint="use --steps 0 with it, or --engine transformers"
+            "in one command llama.cpp writes without tuning; the daemon does both",
+            hint="start it with `vicinal daemon start`, or use --steps 0, or --engine transformers",
         )
     return engine
 

@@ -456,15 +456,26 @@ def test_a_rank_of_another_attachment_does_not_fit(tiny_model_dir: Path) -> None
 
 
 @pytest.mark.llama
-def test_llama_writes_and_nothing_else(tiny_model_dir: Path, tiny_gguf: Path) -> None:
+def test_what_torch_has_learned_llama_writes(tiny_model_dir: Path, tiny_gguf: Path, tmp_path: Path) -> None:
+    """The same units, with either as the writer: the same adapter is learned, and the same text is written with it."""
     pytest.importorskip("llama_cpp")
-    bench = Bench()
-    assert bench.do(Load(tiny_model_dir, tiny_gguf, "tiny", "llama", "cpu", 0.33)) == Loaded(
-        "llama.cpp", tunable=False, seconds=pytest.approx(0, abs=1e3)
-    )
-    assert written(bench, write()).read_tokens > 0
-    others = written(bench, replace(write(), alternatives=2)).alternatives
-    assert len({other.text for other in others} - {written(bench, write()).text}) == 2
-    for unit in (begin(), Step("run"), Judge("run", "key", None), write("key")):
-        with pytest.raises(ModelUnusable, match=r"llama\.cpp"):
-            bench.do(unit)
+    both = {}
+    for engine in ("transformers", "llama"):
+        bench = Bench()
+        load = Load(tiny_model_dir, tiny_gguf, "tiny", engine, "cpu", 0.33, copies=tmp_path / "copies")
+        assert bench.do(load) == Loaded("cpu", engine, seconds=pytest.approx(0, abs=1e3))
+        learn(bench, "key", tmp_path / engine)
+        bench.do(Forget(("key",)))
+        with pytest.raises(ModelUnusable):
+            bench.do(write("key"))
+        worn = write("key", tmp_path / engine)
+        both[engine] = [written(bench, unit) for unit in (write(), worn, write(), replace(worn, alternatives=2))]
+    assert_equal(read_adapter(tmp_path / "llama"), read_adapter(tmp_path / "transformers"))
+    for one, other in zip(both["llama"], both["transformers"], strict=True):
+        assert one.text == other.text
+        assert one.log_probabilities == pytest.approx(other.log_probabilities, abs=0.02)
+        assert [each.text for each in one.alternatives] == [each.text for each in other.alternatives]
+    first, tuned, again, _ = both["llama"]
+    assert (first.read_tokens, again.read_tokens) == (first.prompt_tokens, 1)
+    assert first.log_probabilities == pytest.approx(again.log_probabilities, abs=1e-3)
+    assert tuned.log_probabilities != pytest.approx(first.log_probabilities, abs=1e-3)

@@ -138,7 +138,7 @@ def test_a_unit_starts_the_process_and_gets_its_answer(engine: Engine) -> None:
     assert (first.read_tokens, again.read_tokens) == (first.prompt_tokens, 1)
     assert engine.states == ["loading", "ready"]
     assert (supervisor.generation, supervisor.restarts, supervisor.problem) == (1, 0, None)
-    assert (supervisor.device, supervisor.tunable) == ("cpu", True)
+    assert (supervisor.device, supervisor.engine) == ("cpu", "transformers")
     assert supervisor.memory_bytes > 0
 
 
@@ -457,6 +457,6 @@ def test_what_native_code_prints_does_not_come_between_frames() -> None:
 
 
 def test_every_message_crosses_the_pipe_as_it_is() -> None:
-    for body in (WRITE, load_of(Path("/models/x")), Step("run"), Loaded("cpu", True, 1.0), None):
+    for body in (WRITE, load_of(Path("/models/x")), Step("run"), Loaded("cpu", "transformers", 1.0), None):
         assert frames.read(io.BytesIO(frames.pack(Envelope(3, body)))) == Envelope(3, body)
     assert frames.read(io.BytesIO(b"")) is None

@@ -9,7 +9,7 @@ from vicinal_daemon.evaluate.measure import Lab, measure_task
 from vicinal_daemon.evaluate.modes import GROUPS
 from vicinal_daemon.evaluate.reading import Reader
 from vicinal_daemon.evaluate.tasks import cut
-from vicinal_daemon.generate.llama_engine import LlamaEngine
+from vicinal_daemon.generate.llama import LlamaEngine
 from vicinal_daemon.generate.prompt import Prompt
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.models import ModelFiles, resolve
@@ -45,8 +45,8 @@ def test_both_engines_say_the_same(files: ModelFiles) -> None:
     assert files.gguf is not None
     text = "# numbers.py\ndef add(first, second):\n    return first + second\n\n\ndef subtract(first, second):\n    ret"
     prompt = Prompt(text, (0, len(text)))
-    llama = LlamaEngine(files.gguf, files.transformers_dir, files.name)
     torch = TransformersEngine(files.transformers_dir, "cpu")
+    llama = LlamaEngine(files.gguf, files.transformers_dir, files.name, torch.codec, 2)
     said = [engine.generate(prompt, lambda text: "\n" in text, max_tokens=16) for engine in (llama, torch)]
     llama.close()
     assert said[0].text == said[1].text

@@ -10,9 +10,12 @@ from pathlib import Path
 
 from vicinal_daemon.cli.indexes import open_index, shown_by
 from vicinal_daemon.config import Settings
-from vicinal_daemon.generate import opening
+from vicinal_daemon.generate.codec import Codec
 from vicinal_daemon.generate.engine import Engine
+from vicinal_daemon.generate.opening import LlamaFiles, open_llama
+from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.models import ModelFiles, resolve
+from vicinal_daemon.models.layout import llama_folder
 from vicinal_daemon.stages import OnStage, Stopwatch
 from vicinal_indexer.errors import InputError
 from vicinal_indexer.index import RepositoryIndex
@@ -54,17 +57,14 @@ def open_workbench(root: Path, settings: Settings, watch: Stopwatch, on_stage: O
 
 
 def open_engine(files: ModelFiles, settings: Settings) -> Engine:
-    """Load the model into the engine that the settings name.
+    """Load the model for one command: into the engine that can be tuned, unless llama.cpp is asked for by name.
 
     Raises:
         ModelError: that engine cannot run this model; nothing else is tried in its place.
     """
-    model = settings.model
-    return opening.open_engine(
-        files.transformers_dir,
-        files.gguf,
-        name=files.name,
-        engine=model.engine,
-        device=model.device,
-        depth=settings.tune.depth,
-    )
+    model, folder = settings.model, files.transformers_dir
+    if model.engine != "llama":
+        return TransformersEngine(folder, model.device, files.name, settings.tune.depth)
+    copies = llama_folder(model.cache_dir, files.fingerprint)
+    found = LlamaFiles(files.gguf, copies, model.llama_copy) if files.gguf is not None else None
+    return open_llama(found, folder, files.name, Codec(folder))

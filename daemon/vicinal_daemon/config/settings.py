@@ -59,9 +59,16 @@ class ModelSettings(_Section):
         description="Where the model runs; auto takes CUDA, then Apple's Metal (mps), then the CPU.",
         json_schema_extra=_NOT_FROM_REPO,
     )
-    engine: Literal["transformers", "llama"] = Field(
-        default="transformers",
-        description="What generates text; llama is faster on CPUs and needs the extra vicinal[llama].",
+    engine: Literal["auto", "transformers", "llama"] = Field(
+        default="auto",
+        description="What writes in the daemon: auto is llama.cpp on CPUs, where the model has a GGUF file and the "
+        "extra vicinal[llama] is installed, else transformers. Training is transformers' in any case.",
+        json_schema_extra=_NOT_FROM_REPO,
+    )
+    llama_copy: Literal["auto", "keep", "f16", "q8_0"] = Field(
+        default="auto",
+        description="What llama.cpp reads: keep is the GGUF file as it is, f16 and q8_0 a copy that is made once; auto "
+        "makes one of small models whose format (Q4_1, Q5_0, Q5_1) is read slowly.",
         json_schema_extra=_NOT_FROM_REPO,
     )
     cache_dir: Folder = Field(

@@ -7,6 +7,7 @@
     <cache>/models/.staging-<slug>/            a pull under way, or interrupted
     <cache>/models/.<slug>.lock                held while one process pulls
     <cache>/converted/<sha256 of a GGUF>/      the float32 copy of a GGUF file that the user named by path
+    <cache>/llama/<fingerprint of a model>/    copies of its GGUF file that llama.cpp reads faster
 
 Owns names and paths. It does not touch the disk, beyond asking for the user's home folder.
 """
@@ -95,6 +96,11 @@ def lock_path(cache_dir: Path, name: str) -> Path:
 def converted_root(cache_dir: Path) -> Path:
     """Return the folder of float32 copies made from GGUF files named by path."""
     return cache_dir / "converted"
+
+
+def llama_folder(cache_dir: Path, fingerprint: str) -> Path:
+    """Return the folder for copies of one model's GGUF file that llama.cpp reads faster."""
+    return cache_dir / "llama" / fingerprint
 
 
 def _slug(name: str) -> str:

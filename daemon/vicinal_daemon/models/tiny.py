@@ -2,13 +2,16 @@
 download.
 
 Owns its shape, its vocabulary and its random weights. Its completions mean nothing; every mechanism works on
-it as on a large one: a byte-level BPE tokenizer that spells any text, a Llama of two layers, a GGUF file of
+it as on a large one: a byte-level BPE tokenizer that spells any text, a Llama or a Qwen2 of two layers, a GGUF file of
 the same.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+Family = Literal["llama", "qwen2"]
+"""Of the first, llama.cpp has the rows of queries and keys in another order than transformers."""
 
 FIM_TOKENS = ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")
 END_TOKEN = "<|endoftext|>"  # noqa: S105 - a token of the vocabulary, not a password
@@ -17,7 +20,7 @@ CONTEXT_TOKENS = 2048
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Of a Llama. `vocabulary` None is the tokenizer's own size; `spread` is the deviation of the random weights."""
+    """Of a model. `vocabulary` None is the tokenizer's own size; `spread` is the deviation of the random weights."""
 
     hidden: int
     layers: int
@@ -35,7 +38,9 @@ _INDENTS = ("\n       ", "       ")
 _WORDS = (" def", " return", " self", " import", " for", " in", " if", " None", " value", " name", " the")
 
 
-def write_tiny_model(folder: Path, *, seed: int = 0, fill_in_the_middle: bool = False, shape: Shape = TINY) -> Path:
+def write_tiny_model(
+    folder: Path, *, seed: int = 0, fill_in_the_middle: bool = False, shape: Shape = TINY, family: Family = "llama"
+) -> Path:
     """Write the model (safetensors, config, tokenizer; under 1 MB) into `folder` and return `folder`.
 
     The same arguments give the same weights, bit for bit. With `fill_in_the_middle` the vocabulary also has
@@ -44,11 +49,12 @@ def write_tiny_model(folder: Path, *, seed: int = 0, fill_in_the_middle: bool = 
     """
     import torch
     from safetensors.torch import save_file
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
     tokenizer = _tokenizer(fill_in_the_middle=fill_in_the_middle)
     end = tokenizer.token_to_id(END_TOKEN)
-    config = LlamaConfig(
+    config = AutoConfig.for_model(
+        family,
         vocab_size=shape.vocabulary or tokenizer.get_vocab_size(),
         hidden_size=shape.hidden,
         intermediate_size=shape.inner,
@@ -65,9 +71,9 @@ def write_tiny_model(folder: Path, *, seed: int = 0, fill_in_the_middle: bool = 
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = LlamaForCausalLM(config).to(torch.float32)
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     folder.mkdir(parents=True, exist_ok=True)
-    config.architectures = [LlamaForCausalLM.__name__]
+    config.architectures = [type(model).__name__]
     config.save_pretrained(folder)
     # save_pretrained would draw a progress bar; the tied output head is the embedding and is not saved twice.
     weights = {name: tensor for name, tensor in model.state_dict().items() if name != "lm_head.weight"}
@@ -84,7 +90,7 @@ def write_tiny_model(folder: Path, *, seed: int = 0, fill_in_the_middle: bool = 
     return folder
 
 
-def write_tiny_gguf(path: Path, folder: Path) -> Path:
+def write_tiny_gguf(path: Path, folder: Path, family: Family = "llama") -> Path:
     """Write the tiny model in `folder` (see `write_tiny_model`) as a float32 GGUF file; return `path`."""
     import gguf
     from safetensors.numpy import load_file
@@ -95,7 +101,7 @@ def write_tiny_gguf(path: Path, folder: Path) -> Path:
     special = {END_TOKEN, *FIM_TOKENS}
     end = tokens.index(END_TOKEN)
     path.parent.mkdir(parents=True, exist_ok=True)
-    writer = gguf.GGUFWriter(path, "llama")
+    writer = gguf.GGUFWriter(path, family)
     writer.add_name("vicinal-tiny")
     writer.add_block_count(TINY.layers)
     writer.add_context_length(CONTEXT_TOKENS)
@@ -118,7 +124,7 @@ def write_tiny_gguf(path: Path, folder: Path) -> Path:
     writer.add_pad_token_id(end)
     writer.add_add_bos_token(False)
     for name, tensor in load_file(folder / "model.safetensors").items():
-        writer.add_tensor(_gguf_name(name), _gguf_layout(name, tensor))
+        writer.add_tensor(_gguf_name(name), _gguf_layout(name, tensor) if family == "llama" else tensor)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -176,8 +182,9 @@ def _gguf_name(name: str) -> str:
         return "token_embd.weight"
     if name == "model.norm.weight":
         return "output_norm.weight"
-    layer, part = name.removeprefix("model.layers.").removesuffix(".weight").split(".", 1)
-    return f"blk.{layer}.{_GGUF_NAMES[part]}.weight"
+    layer, rest = name.removeprefix("model.layers.").split(".", 1)
+    part, kind = rest.rsplit(".", 1)
+    return f"blk.{layer}.{_GGUF_NAMES[part]}.{kind}"
 
 
 def _gguf_layout(name: str, tensor: Any) -> Any:

@@ -7,13 +7,12 @@ is asked for.
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from statistics import fmean
 
 from vicinal_daemon.errors import ModelUnusable, Withdrawn
-from vicinal_daemon.generate.engine import Cancelled, Engine, Generated, Mix, StopRule
-from vicinal_daemon.generate.opening import open_engine
+from vicinal_daemon.generate.engine import Cancelled, Generated, Mix, StopRule
+from vicinal_daemon.generate.opening import LlamaFiles, engine_for, open_llama
 from vicinal_daemon.generate.post import Ending, certain, is_looping
 from vicinal_daemon.generate.prompt import Prompt, first_tokens, headed, prompt_at
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
@@ -48,19 +47,11 @@ from vicinal_daemon.worker.messages import (
     Written,
 )  # fmt: skip
 from vicinal_daemon.worker.remembering import Remembering
+from vicinal_daemon.worker.writers import LlamaWriter, TorchWriter, Worn, Writer
 
 ADAPTERS_IN_MEMORY = 4
-_BASE = "base"
 
 OnPiece = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Kept:
-    """An adapter in memory. `under` names it in the engine's KV caches: it is never given to another one."""
-
-    adapter: Adapter
-    under: str
 
 
 @dataclass(slots=True, eq=False)
@@ -80,10 +71,11 @@ class Bench:
 
     def __init__(self, gate: Gate | None = None) -> None:
         self._gate = gate
-        self._engine: Engine | None = None
+        self._engine: TransformersEngine | None = None
+        self._writer: Writer | None = None
         self._remembering: Remembering | None = None
         self._wardrobe: Wardrobe | None = None
-        self._adapters: OrderedDict[str, _Kept] = OrderedDict()
+        self._adapters: OrderedDict[str, Worn] = OrderedDict()
         self._tunings: dict[str, _Tuning] = {}
         self._named = 0
 
@@ -124,18 +116,16 @@ class Bench:
 
     def _load(self, unit: Load) -> Loaded:
         started = time.perf_counter()
-        engine = open_engine(
-            unit.transformers_dir,
-            unit.gguf,
-            name=unit.name,
-            engine=unit.engine,
-            device=unit.device,
-            depth=unit.depth,
-        )
-        self._engine = engine
+        engine = TransformersEngine(unit.transformers_dir, unit.device, unit.name, unit.depth)
+        wardrobe = Wardrobe(engine)
+        writes = engine_for(unit.engine, unit.gguf, unit.device)
+        writer: Writer = TorchWriter(engine, wardrobe)
+        if writes == "llama":
+            files = LlamaFiles(unit.gguf, unit.copies, unit.copy) if unit.gguf and unit.copies else None
+            writer = LlamaWriter(open_llama(files, unit.transformers_dir, unit.name, engine.codec))
+        self._engine, self._wardrobe, self._writer = engine, wardrobe, writer
         self._remembering = Remembering(engine.codec, self._gate)
-        self._wardrobe = Wardrobe(engine) if isinstance(engine, TransformersEngine) else None
-        return Loaded(engine.device_name, self._wardrobe is not None, time.perf_counter() - started)
+        return Loaded(engine.device_name, writes, time.perf_counter() - started)
 
     def _write(self, unit: Write, cancelled: Cancelled, on_piece: OnPiece) -> Written:
         target = unit.prompt.target
@@ -187,24 +177,12 @@ class Bench:
         rank: int = 0,
         mix: Mix | None = None,
     ) -> Generated:
-        engine = self._loaded()
-        if wear is None and not isinstance(engine, TransformersEngine):
-            return engine.generate(prompt, stop, max_tokens=max_tokens, cancelled=cancelled, rank=rank, mix=mix)
-        engine, wardrobe = self._tunable()
+        self._loaded()
+        assert self._writer is not None  # noqa: S101 - comes with the engine
         kept = self._find(wear) if wear is not None else None
         # An adapter that counts nothing is the base, and shares its caches.
         worn = kept if kept is not None and kept.adapter.scale > 0 else None
-        with wardrobe.wearing(worn.adapter) if worn is not None else nullcontext():
-            return engine.generate_under(
-                worn.under if worn is not None else _BASE,
-                prompt,
-                stop,
-                max_tokens=max_tokens,
-                cancelled=cancelled,
-                rank=rank,
-                mix=mix,
-                lender=_BASE if worn is not None else None,
-            )
+        return self._writer.write(worn, prompt, stop, max_tokens=max_tokens, cancelled=cancelled, rank=rank, mix=mix)
 
     def _begin(self, unit: Begin, cancelled: Cancelled) -> Begun:
         engine, wardrobe = self._tunable()
@@ -272,7 +250,7 @@ class Bench:
             fill_in_the_middle=codec.fill_in_the_middle,
         )
 
-    def _find(self, wear: Wear) -> _Kept:
+    def _find(self, wear: Wear) -> Worn:
         kept = self._adapters.get(wear.key)
         if kept is not None:
             self._adapters.move_to_end(wear.key)
@@ -281,9 +259,9 @@ class Bench:
             raise ModelUnusable(f"the adapter {wear.key} is not in memory any more", hint="it is learned anew")
         return self._keep(wear.key, read_adapter(wear.file))
 
-    def _keep(self, key: str, adapter: Adapter) -> _Kept:
+    def _keep(self, key: str, adapter: Adapter) -> Worn:
         self._named += 1
-        kept = self._adapters[key] = _Kept(adapter, f"adapter {self._named}")
+        kept = self._adapters[key] = Worn(adapter, f"adapter {self._named}")
         self._adapters.move_to_end(key)
         while len(self._adapters) > ADAPTERS_IN_MEMORY:
             self._forget(next(iter(self._adapters)))
@@ -291,8 +269,8 @@ class Bench:
 
     def _forget(self, key: str) -> None:
         kept = self._adapters.pop(key, None)
-        if kept is not None and isinstance(self._engine, TransformersEngine):
-            self._engine.prefixes.forget(kept.under)
+        if kept is not None and self._writer is not None:
+            self._writer.forget(kept.under)
 
     def _tuning(self, run: str) -> _Tuning:
         self._tunable()
@@ -300,7 +278,7 @@ class Bench:
             raise ModelUnusable(f"there is no tuning run {run!r}", hint="begin it anew; the engine may have restarted")
         return self._tunings[run]
 
-    def _loaded(self) -> Engine:
+    def _loaded(self) -> TransformersEngine:
         if self._engine is None:
             raise ModelUnusable("no model is loaded", hint="send `Load` first")
         return self._engine
@@ -312,11 +290,7 @@ class Bench:
 
     def _tunable(self) -> tuple[TransformersEngine, Wardrobe]:
         engine = self._loaded()
-        if not isinstance(engine, TransformersEngine) or self._wardrobe is None:
-            raise ModelUnusable(
-                "the llama.cpp engine can neither be tuned nor wear adapters",
-                hint="set model.engine to transformers, or tune.steps to 0",
-            )
+        assert self._wardrobe is not None  # noqa: S101 - comes with the engine
         return engine, self._wardrobe
 
 

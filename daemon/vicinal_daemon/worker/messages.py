@@ -7,6 +7,7 @@ pickles. Both ends are the same version of Vicinal, as one starts the other.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from vicinal_daemon.target import Target
 
@@ -40,22 +41,30 @@ class PromptShape:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Load the model; the answer is `Loaded`. Must come first. `depth`: see `TransformersEngine`."""
+    """Load the model; the answer is `Loaded`. Must come first.
+
+    Attributes:
+        engine: that writes: `auto`, `transformers` or `llama`.
+        depth: see `TransformersEngine`.
+        copies, copy: see `LlamaFiles`; needed where llama.cpp writes.
+    """
 
     transformers_dir: Path
     gguf: Path | None
     name: str
-    engine: str
+    engine: Literal["auto", "transformers", "llama"]
     device: str
     depth: float
+    copies: Path | None = None
+    copy: Literal["auto", "keep", "f16", "q8_0"] = "auto"
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The model is ready. `device` in torch's words; `tunable`: whether `Begin` can be asked for."""
+    """The model is ready. `device` in torch's words; `engine`: that writes."""
 
     device: str
-    tunable: bool
+    engine: str
     seconds: float
 
 

@@ -45,7 +45,7 @@ class Supervisor:
         restarts: how often it was started again after an end that nobody asked for.
         problem: why it failed last; None once a unit was done.
         device: in torch's words; empty until it was loaded once.
-        tunable: whether tuning units can be asked for, as far as is known.
+        engine: that writes, once it is loaded; until then what is wanted.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Supervisor:
         self.restarts = 0
         self.problem: VicinalError | None = None
         self.device = ""
-        self.tunable = load.engine == "transformers"
+        self.engine: str = load.engine
 
     @property
     def pid(self) -> int | None:
@@ -200,7 +200,7 @@ class Supervisor:
             self._mourn(error)
             raise
         assert isinstance(loaded, Loaded)  # noqa: S101 - the answer to Load
-        self.device, self.tunable = loaded.device, loaded.tunable
+        self.device, self.engine = loaded.device, loaded.engine
         self._become("ready")
         self._vigil = asyncio.create_task(self._await_end(process))
         return process
