@@ -28,9 +28,12 @@ class Work:
         return self.flops > 0 or self.bytes > 0
 
 
+NOTHING = Work()
+
+
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """A weight matrix. `reads_input`: it is applied to what the layer is given, as those of queries, keys and values."""
+    """A weight matrix. `reads_input`: of queries, keys or values; it is applied to what the layer is given."""
 
     inputs: int
     outputs: int
@@ -44,7 +47,7 @@ class Linear:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer of a decoder: its weight matrices, and its attention over `heads` of `head_size` (`kv_heads` are kept)."""
+    """A layer of a decoder: its weight matrices, and its `heads` of `head_size`, of which `kv_heads` are kept."""
 
     linears: tuple[Linear, ...]
     heads: int

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 from peft.tuners.lora import LoraLayer
+from torch.nn import functional
 
-import vicinal_daemon.tune.objective as objectives
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
-from vicinal_daemon.profile.flops import Layer, Linear, Work, backward, forward, product
+from vicinal_daemon.profile.flops import NOTHING, Layer, Linear, Work, backward, forward, product
 from vicinal_daemon.profile.recorder import Recorder
 
 _READ_THE_INPUT = ("q_proj", "k_proj", "v_proj", "qkv_proj")
@@ -44,7 +44,7 @@ class Meter:
     def __init__(self, engine: TransformersEngine, recorder: Recorder) -> None:
         self.layers = layers_of(engine.model)
         self._engine, self._recorder = engine, recorder
-        self._owed = Work()  # by the backward pass of what was just read
+        self._owed = NOTHING  # by the backward pass of what was just read
 
     @contextmanager
     def counting(self) -> Iterator[None]:
@@ -58,9 +58,9 @@ class Meter:
                 hook = model.get_output_embeddings().register_forward_pre_hook(self._head)
                 stack.callback(hook.remove)
             stack.callback(setattr, torch.Tensor, "backward", torch.Tensor.backward)
-            stack.callback(setattr, objectives.functional, "cross_entropy", objectives.functional.cross_entropy)
+            stack.callback(setattr, functional, "cross_entropy", functional.cross_entropy)
             torch.Tensor.backward = self._backward(torch.Tensor.backward)  # type: ignore[method-assign]
-            objectives.functional.cross_entropy = self._loss(objectives.functional.cross_entropy)
+            functional.cross_entropy = self._loss(functional.cross_entropy)  # type: ignore[attr-defined]
             yield
 
     def _layer(self, number: int) -> Any:
@@ -77,7 +77,7 @@ class Meter:
 
         return hook
 
-    def _head(self, module: torch.nn.Module, args: tuple[Any, ...]) -> None:
+    def _head(self, module: Any, args: tuple[Any, ...]) -> None:
         rows = args[0].numel() // args[0].shape[-1]
         self._product(rows, args[0].shape[-1], module.weight.shape[0], gradient=args[0].requires_grad)
 
@@ -100,7 +100,7 @@ class Meter:
 
     def _backward(self, function: Any) -> Any:
         def counted(*args: Any, **more: Any) -> Any:
-            owed, self._owed = self._owed, Work()
+            owed, self._owed = self._owed, NOTHING
             self._recorder.add(owed)
             return function(*args, **more)
 

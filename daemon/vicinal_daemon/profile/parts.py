@@ -52,5 +52,13 @@ PARTS = (
 
 REST = "rest.rest"
 STEP = "tuning.step"
-BY_STEP = ("tuning.trunk", "tuning.forward", "tuning.backward", "tuning.optimiser", "tuning.look", "tuning.attach", STEP)
+BY_STEP = (
+    "tuning.trunk",
+    "tuning.forward",
+    "tuning.backward",
+    "tuning.optimiser",
+    "tuning.look",
+    "tuning.attach",
+    STEP,
+)
 """What a training step consists of; the first one also attaches the LoRA."""

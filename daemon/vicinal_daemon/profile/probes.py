@@ -21,7 +21,7 @@ import vicinal_daemon.neighbourhood as neighbourhood
 import vicinal_daemon.tune.run as runs
 import vicinal_daemon.tune.tuner as tuner
 from vicinal_daemon.generate.remembered import Remembered
-from vicinal_daemon.profile.flops import BYTES, Work, adam
+from vicinal_daemon.profile.flops import BYTES, NOTHING, Work, adam
 from vicinal_daemon.profile.parts import REST, STEP
 from vicinal_daemon.profile.recorder import Recorder
 from vicinal_daemon.tune.guard import Watch
@@ -42,7 +42,7 @@ class Probe:
     owner: Any
     name: str
     where: Mapping[str, str]
-    work: Callable[..., Work] = lambda *_args, **_more: Work()
+    work: Callable[..., Work] = lambda *_args, **_more: NOTHING
 
 
 def _adam(optimizer: torch.optim.Optimizer, *_: object) -> Work:
@@ -54,7 +54,12 @@ def _filled(_lora: AttachedLora, _slot: str, tensors: Mapping[str, torch.Tensor]
 
 
 _CANDIDATES = "candidates.rest"
-_WEARING = {REST: "writing.wear", STEP: "tuning.attach", "tuning.rest": "tuning.attach", "tuning.verdict": "tuning.attach"}
+_WEARING = {
+    REST: "writing.wear",
+    STEP: "tuning.attach",
+    "tuning.rest": "tuning.attach",
+    "tuning.verdict": "tuning.attach",
+}
 _FILLING = {REST: "writing.wear", "writing.wear": "writing.wear", STEP: "tuning.attach"}
 
 PROBES = (

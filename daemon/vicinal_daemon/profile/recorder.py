@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from vicinal_daemon.profile.flops import Work
+from vicinal_daemon.profile.flops import NOTHING, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,13 @@ class Span:
 
     part: str
     seconds: float
-    work: Work = Work()  # noqa: RUF009 - frozen
+    work: Work = NOTHING
     operators: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """One request: its spans in the order of their ends, and how long all of it took in seconds."""
+    """One request: its spans, in the order of their ends."""
 
     spans: tuple[Span, ...]
 
@@ -50,7 +50,7 @@ class _Open:
     part: str
     started: float
     inside: float = 0.0
-    work: Work = Work()
+    work: Work = NOTHING
     operators: dict[str, float] = field(default_factory=dict)
 
 
@@ -106,8 +106,7 @@ class Recorder:
 
 
 def by_step(trace: Trace, step: str) -> list[dict[str, float]]:
-    """For each span of part `step`, the seconds of the parts inside of it and of itself: those that ended since the
-    span of `step` before it."""
+    """For each span of part `step`, the seconds of what ended since the one before it: itself, and what is inside."""
     steps: list[dict[str, float]] = []
     current: dict[str, float] = {}
     for span in trace.spans:
