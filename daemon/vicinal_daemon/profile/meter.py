@@ -12,7 +12,7 @@ from peft.tuners.lora import LoraLayer
 from torch.nn import functional
 
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
-from vicinal_daemon.profile.flops import NOTHING, Layer, Linear, Work, backward, forward, product
+from vicinal_daemon.profile.flops import NOTHING, Layer, Linear, backward, forward, product
 from vicinal_daemon.profile.recorder import Recorder
 
 _READ_THE_INPUT = ("q_proj", "k_proj", "v_proj", "qkv_proj")
@@ -60,7 +60,7 @@ class Meter:
             stack.callback(setattr, torch.Tensor, "backward", torch.Tensor.backward)
             stack.callback(setattr, functional, "cross_entropy", functional.cross_entropy)
             torch.Tensor.backward = self._backward(torch.Tensor.backward)  # type: ignore[method-assign]
-            functional.cross_entropy = self._loss(functional.cross_entropy)  # type: ignore[attr-defined]
+            functional.cross_entropy = self._loss(functional.cross_entropy)
             yield
 
     def _layer(self, number: int) -> Any:
