@@ -71,9 +71,9 @@ def test_a_training_step_costs_what_torch_counts(tiny_model_dir: Path, depth: fl
         run = TuningRun(engine, wardrobe, ["def total(items):\n    return sum(items)\n"] * 2, settings)
         new = run.next_tokens
         run.step()  # attaches the LoRA
-        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter, meter.counting():
-            with recorder.span("step"):
-                run.step()
+        counter = FlopCounterMode(display=False)
+        with sdpa_kernel(SDPBackend.MATH), counter, meter.counting(), recorder.span("step"):
+            run.step()
     (span,) = recorder.take().spans
     learning = meter.layers[engine.first :]
     # Attention is three times its forward pass, with the backward one.
@@ -143,8 +143,10 @@ def test_every_probe_is_a_part_and_is_taken_off_again() -> None:
     assert set(BY_STEP) <= keys
     before = [vars(probe.owner).get(probe.name) for probe in PROBES]
     others = probes.runs.objective, probes.engines.greedy  # type: ignore[attr-defined]
+    with installed(Recorder()):
+        during = [vars(probe.owner).get(probe.name) for probe in PROBES]
+        assert all(now is not then for now, then in zip(during, before, strict=True))
     with pytest.raises(KeyboardInterrupt), installed(Recorder()):
-        assert [vars(probe.owner).get(probe.name) for probe in PROBES] != before
         raise KeyboardInterrupt
     assert [vars(probe.owner).get(probe.name) for probe in PROBES] == before
     assert (probes.runs.objective, probes.engines.greedy) == others  # type: ignore[attr-defined]

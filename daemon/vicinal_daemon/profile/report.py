@@ -19,9 +19,9 @@ NEAR = 1.3
 """Times its floor: a part that takes no longer is as good as done."""
 
 _IN_A_DAEMON = {
-    "memory.learn": "a daemon does it once, behind its answers",
-    "tuning.attach": "a daemon does it once",
-    "writing.wear": "a daemon keeps the LoRA attached, and only fills it",
+    "memory.learn": "A daemon does it once, behind its answers.",
+    "tuning.attach": "A daemon does it once.",
+    "writing.wear": "A daemon keeps the LoRA attached, and only fills it.",
 }
 
 
@@ -143,7 +143,7 @@ def _note(row: Row) -> str:
     else:
         said += f"; {row.ratio:.1f} times its floor, which is {row.bound}"
     said += f". {_dominates(row)}"
-    return f"{said} In one command; {_IN_A_DAEMON[row.key]}." if row.key in _IN_A_DAEMON else said
+    return " ".join(filter(None, (said, _IN_A_DAEMON.get(row.key))))
 
 
 def _dominates(row: Row) -> str:
