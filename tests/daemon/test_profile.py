@@ -215,11 +215,13 @@ def test_without_later_requests_the_first_one_is_told() -> None:
 def test_the_worst_parts_have_a_sentence_that_says_what_dominates() -> None:
     operators = (("mm", 1.0), ("add", 0.5), ("_scaled_dot_product_attention", 0.1))
     heard = Trace((Span("writing.prefill", 9.0, Work(), operators),))
+    (tokens,) = [row for row in rows_of(FIRST, LATER, heard, RATES) if row.key == "writing.model"]
+    assert tokens.kinds == ()
     first, second = notes_of(rows_of(FIRST, LATER, heard, RATES))
     assert "writing, model, a token: 5 s, 56% of a request" in second + first
     (prefill,) = [note for note in (first, second) if "read the prompt" in note]
     assert "2.0 times its floor, which is arithmetic" in prefill
-    assert "Most of it is work outside torch's operators (60%; matrix products 25%" in prefill
+    assert "It is 60% work outside torch's operators, 25% matrix products, 12% other operators of torch." in prefill
 
 
 def test_steps_are_told_one_by_one() -> None:

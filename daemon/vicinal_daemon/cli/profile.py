@@ -152,7 +152,7 @@ def _show(measured: "Measured", ready: dict[str, float], png: Path | None, *, as
     later = f"{len(measured.later)} more" if measured.later else "no more"
     console.print(
         f"[bold]{escape(answer.path)}:{answer.line}[/], {escape(answer.model)} on {answer.device}, "
-        f"{measured.threads} threads: a first request and {later}"
+        f"{measured.threads} threads, {measured.cores:.2f} cores had: a first request and {later}"
     )
     console.print(
         f"this machine: {rates.flops / 1e9:.3g} GFLOP/s in float32 products of the model's shapes, "
@@ -227,6 +227,7 @@ def _as_json(
         "model": answer.model,
         "device": answer.device,
         "threads": measured.threads,
+        "cores": measured.cores,
         "machine": rates_as_json(measured.rates),
         "ready": ready,
         "requests": {

@@ -18,6 +18,9 @@ WORST = 3
 NEAR = 1.3
 """Times its floor: a part that takes no longer is as good as done."""
 
+LEAST_SHARE = 0.05
+"""Of a part: what is less is not told in its sentence."""
+
 _IN_A_DAEMON = {
     "memory.learn": "A daemon does it once, behind its answers.",
     "tuning.attach": "A daemon does it once.",
@@ -37,7 +40,7 @@ class Row:
         times: how often it was done in a later request, the median.
         floor: seconds that its work takes at least, in a later request; None where it is no arithmetic of the model's.
         bound: what the floor is made of; "" where there is none.
-        kinds: shares of `later` in torch, by kind of operator; empty if they were not heard. What is left is outside.
+        kinds: shares of `later` in torch, by kind of operator; None if they were not heard. What is left is outside.
     """
 
     stage: str
@@ -49,7 +52,7 @@ class Row:
     times: float
     floor: float | None
     bound: str
-    kinds: tuple[tuple[Kind, float], ...] = ()
+    kinds: tuple[tuple[Kind, float], ...] | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -87,7 +90,7 @@ def rows_of(first: Trace, later: Sequence[Trace], heard: Trace | None, rates: Ra
             continue
         floor, bound = _floor(part, warm, rates)
         share = medians[part.key] / whole if whole else 0.0
-        kinds = _kinds(part, heard, medians[part.key]) if heard is not None else ()
+        kinds = _kinds(part, heard, medians[part.key]) if heard is not None else None
         seconds = total(first.of(part.key))
         row = Row(part.stage, part.label, part.key, seconds, medians[part.key], share, times, floor, bound, kinds)
         rows.append(row)
@@ -148,13 +151,11 @@ def _note(row: Row) -> str:
 
 def _dominates(row: Row) -> str:
     """What most of it is."""
-    if not row.kinds:
-        return "What dominates was not listened to."
+    if row.kinds is None:
+        return "What it consists of was not listened to."
     outside = 1.0 - sum(share for _, share in row.kinds)
-    shares = [*row.kinds, ("work outside torch's operators", outside)]
-    most, *others = sorted(shares, key=lambda pair: -pair[1])
-    rest = ", ".join(f"{kind} {share:.0%}" for kind, share in others if share >= 0.05)
-    return f"Most of it is {most[0]} ({most[1]:.0%}{'; ' + rest if rest else ''})."
+    shares = sorted([*row.kinds, ("work outside torch's operators", outside)], key=lambda pair: -pair[1])
+    return f"It is {', '.join(f'{share:.0%} {kind}' for kind, share in shares if share >= LEAST_SHARE)}."
 
 
 def rates_as_json(rates: Rates) -> dict[str, object]:
@@ -165,4 +166,4 @@ def rates_as_json(rates: Rates) -> dict[str, object]:
 
 def row_as_json(row: Row) -> dict[str, object]:
     """For machines."""
-    return {**asdict(row), "kinds": dict(row.kinds), "ratio": row.ratio}
+    return {**asdict(row), "kinds": None if row.kinds is None else dict(row.kinds), "ratio": row.ratio}

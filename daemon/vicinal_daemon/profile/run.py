@@ -4,6 +4,7 @@ Owns the order: a first request in a process that has answered none, more of the
 then the rates of the machine. What is asked is `complete`, as it is. It does not know how a profile is shown.
 """
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ class Measured:
         rates: of the machine.
         counted: whether it is known what the model computes; else there is no floor for it.
         threads: that torch uses.
+        cores: that this process had on average while requests were timed; few, if others compute on this machine, too.
     """
 
     answer: Answer
@@ -48,6 +50,7 @@ class Measured:
     rates: Rates
     counted: bool
     threads: int
+    cores: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,11 +94,13 @@ def profile(request: Request, repeat: int, on_stage: OnStage = silent) -> Measur
     requests = 1 + repeat + hears
     with meter.counting(), installed(recorder):
         traces = []
+        started, busy = time.perf_counter(), time.process_time()
         for number in range(1 + repeat):
             on_stage("requests", number, requests)
             with recorder.span(REST):
                 answer = request.answered()
             traces.append(recorder.take())
+        cores = (time.process_time() - busy) / (time.perf_counter() - started)
         heard = None
         if hears:
             on_stage("requests", 1 + repeat, requests)
@@ -106,7 +111,16 @@ def profile(request: Request, repeat: int, on_stage: OnStage = silent) -> Measur
             heard = recorder.take()
     on_stage("rates", 0, 0)
     rates = measure(shapes_of(meter.layers), engine.device, wait)
-    return Measured(answer, traces[0], tuple(traces[1:]), heard, rates, bool(meter.layers), torch.get_num_threads())
+    return Measured(
+        answer,
+        traces[0],
+        tuple(traces[1:]),
+        heard,
+        rates,
+        counted=bool(meter.layers),
+        threads=torch.get_num_threads(),
+        cores=cores,
+    )
 
 
 def waiting(device: torch.device) -> Callable[[], None]:
