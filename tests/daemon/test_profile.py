@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from vicinal_daemon.generate.prompt import Prompt
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.profile import probes
+from vicinal_daemon.profile import rates as speeds
 from vicinal_daemon.profile.chart import bars
 from vicinal_daemon.profile.flops import (
     Layer,
@@ -176,7 +177,8 @@ def test_writing_is_told_apart_and_says_the_same(engine: TransformersEngine) -> 
     assert trace.of("writing.prefill")[0].work.flops > 3 * tokens[0].work.flops
 
 
-def test_the_rates_are_those_of_the_models_shapes(engine: TransformersEngine) -> None:
+def test_the_rates_are_those_of_the_models_shapes(engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speeds, "READ_BYTES", 2**20)
     shapes = shapes_of(layers_of(engine.model))
     assert 0 < len(shapes) <= MOST_SHAPES
     assert all(rows == ROWS for rows, _, _ in shapes)
