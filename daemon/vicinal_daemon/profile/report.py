@@ -138,7 +138,7 @@ def notes_of(rows: Iterable[Row]) -> list[str]:
 def _note(row: Row) -> str:
     said = f"{row.stage}, {row.label}: {row.later:.3g} s, {row.share:.0%} of a request"
     if row.times > 1:
-        said += f", {row.times:g} times {1000 * row.later / row.times:.3g} ms"
+        said += f", {row.times:g} times {row.later / row.times:.2g} s"
     if row.ratio is None:
         said += "; no arithmetic of the model's, so there is no floor"
     elif row.ratio <= NEAR:
