@@ -81,12 +81,12 @@ def evaluate(
     Everything stays on this machine. What was measured is kept line by line in `--out`; after Ctrl-C the same command
     goes on. `--report-only` puts several repositories' files into one table.
     """
-    from vicinal_daemon.cli.indexes import load_settings
+    from vicinal_daemon.cli.indexes import assigned, load_settings
     from vicinal_daemon.evaluate.record import read_all
 
     root = _repository(where or [], report_only=report_only)
     if tune:
-        settings = load_settings(root, {**_assigned(more or []), "seed": seed})
+        settings = load_settings(root, {**assigned(more or []), "seed": seed})
         _tune(root, settings, count or 8, seconds, yes=yes, as_json=as_json)
         return
     if plots is not None:
@@ -96,7 +96,7 @@ def evaluate(
     if report_only:
         headers, records = read_all(where or [])
     else:
-        settings = load_settings(root, {**_assigned(more or []), "seed": seed})
+        settings = load_settings(root, {**assigned(more or []), "seed": seed})
         headers, records = _measured(
             root,
             settings,
@@ -235,14 +235,3 @@ def _agreed(verdict: "Verdict", changes: "Mapping[str, Value]", file: Path) -> b
     for key, value in changes.items():
         console.print(f"  {key} = {value}")
     return typer.confirm("Write it?", default=False, err=True)
-
-
-def _assigned(pairs: Sequence[str]) -> dict[str, object]:
-    """`KEY=VALUE` as flags."""
-    from vicinal_indexer.errors import InputError
-
-    for pair in pairs:
-        if "=" not in pair:
-            raise InputError(f"--set {pair}: it has no value", hint="write --set KEY=VALUE, e.g. --set tune.steps=4")
-    split = (pair.partition("=") for pair in pairs)
-    return {key: value for key, _, value in split}

@@ -4,7 +4,7 @@ Owns how these are found from what the user said. Nothing heavy is imported befo
 daemon none is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,3 +38,18 @@ def shown_by(on_stage: OnStage) -> "OnProgress":
 def repository_or_here(repo: Path | None) -> Path:
     """The repository that the user named, else the one around the current folder."""
     return repo if repo is not None else find_repository(Path.cwd() / "here")
+
+
+def assigned(pairs: Sequence[str]) -> dict[str, object]:
+    """What `--set KEY=VALUE` says, as flags.
+
+    Raises:
+        InputError: one has no value.
+    """
+    from vicinal_indexer.errors import InputError
+
+    for pair in pairs:
+        if "=" not in pair:
+            raise InputError(f"--set {pair}: it has no value", hint="write --set KEY=VALUE, e.g. --set tune.steps=4")
+    split = (pair.partition("=") for pair in pairs)
+    return {key: value for key, _, value in split}

@@ -35,6 +35,8 @@ _NAMES = {
     "places": "places",
     "map": "asking the repository about itself",
     "bits": "letting the model read",
+    "requests": "answering the request, again and again",
+    "rates": "measuring this machine",
     "tasks": "choosing tasks",
     "settings": "trying settings",
     "warm": "training the repository's own adapter",
