@@ -1,4 +1,4 @@
-"""What reading a prompt and writing behind it cost: torch, llama.cpp on the model's file and on its fast copy, adapters.
+"""What reading a prompt and writing behind it cost: torch, llama.cpp on the file and on its fast copy, with adapters.
 
     python benchmarks/writing.py [--tokens 768] [--written 24] [--repeats 5] [--threads N]
 
@@ -135,9 +135,7 @@ def main() -> None:
                 prompt, token = way.times(ids, asked.written)
                 read[name].append(prompt)
                 wrote[name].append(token)
-        print(
-            f"{asked.tokens} tokens read, {asked.written} written, {asked.threads} threads; tokens a second, of torch's\n"
-        )
+        print(f"{asked.tokens} tokens read, {asked.written} written, {asked.threads} threads\n")
         print("| way | tokens/s read | of torch's | tokens/s written | of torch's |")
         print("|---|---|---|---|---|")
         for name in ways:
