@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip
 # Only what Vicinal uses of llama.cpp: the library, not its tools, server or image models.
 LLAMA_BUILD := -DLLAVA_BUILD=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_TESTS=OFF
 
-.PHONY: help demo test check format model clean
+.PHONY: help demo test torture check format model clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -15,10 +15,13 @@ demo: $(VENV)/.installed model ## set up, then see the model get better on code 
 	$(BIN)/vicinal demo
 
 test: $(VENV)/.developing model check ## set up, check, and pass every test
-	$(BIN)/python -m pytest -m "not slow and not editor" --durations=12
-	$(BIN)/python -m pytest -m "slow and not editor" --durations=12
+	$(BIN)/python -m pytest -m "not slow and not editor and not torture" --durations=12
+	$(BIN)/python -m pytest -m "slow and not editor and not torture" --durations=12
 	# A browser can hang: what failed is tried once more, in a fresh one.
 	$(BIN)/python -m pytest -m editor --durations=12 || $(BIN)/python -m pytest -m editor --last-failed --lfnf=none
+
+torture: $(VENV)/.developing ## hours of garbage and of killing; VICINAL_TORTURE_INPUTS texts for the chunker
+	$(BIN)/python -m pytest -m torture --durations=12
 
 check: $(VENV)/.developing ## format, lint, types, import arrows
 	$(BIN)/ruff format --check .

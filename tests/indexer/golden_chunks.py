@@ -1,4 +1,4 @@
-"""The golden chunks: one source a language in `goldens/`, and beside it what it must be cut into.
+"""The golden chunks: one source a language in `goldens/`, beside it what it must be cut into; what any text must be.
 
 After a change that is meant, look at what this prints, and only then commit what it wrote:
 
@@ -34,6 +34,21 @@ def table(language: str, text: str) -> str:
         begins = c.text.strip().split("\n")[0][:60]
         rows.append(f"{c.start_line:>3}-{c.end_line:<3} [{c.symbol}] <{header}> {begins}\n")
     return "".join(rows)
+
+
+def check(text: str, language: str) -> None:
+    """Every line that is not blank is in exactly one chunk, and chunks say truly what they hold."""
+    lines = text.split("\n")
+    counts = [0] * len(lines)
+    source = text.encode()
+    for c in chunk("p", text, language):
+        assert source[c.start_byte : c.end_byte].decode() == c.text
+        assert c.text == "\n".join(lines[c.start_line - 1 : c.end_line])
+        assert len(c.header) <= 200
+        for line in range(c.start_line - 1, c.end_line):
+            counts[line] += 1
+    assert all(count == 1 for count, line in zip(counts, lines, strict=True) if line.strip())
+    assert max(counts) <= 1
 
 
 def main() -> None:

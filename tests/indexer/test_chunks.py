@@ -23,6 +23,7 @@ sys.modules["golden_chunks"] = goldens
 _spec.loader.exec_module(goldens)
 
 SOURCES: dict[str, Path] = goldens.sources()
+check = goldens.check
 PLAIN = sorted(set(SOURCES) - {languages.NOTEBOOK})
 REQUIRED = "python typescript tsx javascript go rust java c cpp csharp ruby php markdown notebook".split()
 
@@ -33,21 +34,6 @@ def read(language: str) -> str:
 
 def hashes(text: str, language: str) -> list[str]:
     return [c.content_hash for c in chunk("p", text, language)]
-
-
-def check(text: str, language: str) -> None:
-    """Every line that is not blank is in exactly one chunk, and chunks say truly what they hold."""
-    lines = text.split("\n")
-    counts = [0] * len(lines)
-    source = text.encode()
-    for c in chunk("p", text, language):
-        assert source[c.start_byte : c.end_byte].decode() == c.text
-        assert c.text == "\n".join(lines[c.start_line - 1 : c.end_line])
-        assert len(c.header) <= 200
-        for line in range(c.start_line - 1, c.end_line):
-            counts[line] += 1
-    assert all(count == 1 for count, line in zip(counts, lines, strict=True) if line.strip())
-    assert max(counts) <= 1
 
 
 @pytest.mark.parametrize("language", SOURCES)

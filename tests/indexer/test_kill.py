@@ -72,9 +72,12 @@ def expected(root: Path) -> Dump:
     return sorted((r["path"], r["start_line"], r["text"], np.asarray(r["vector"], np.float32).tobytes()) for r in rows)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1500)
-def test_killed_at_200_random_points(tmp_path: Path) -> None:
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(
+    "points",
+    [pytest.param(60, id="short", marks=pytest.mark.slow), pytest.param(500, id="long", marks=pytest.mark.torture)],
+)
+def test_killed_at_random_points(points: int, tmp_path: Path) -> None:
     chance = random.Random(0)  # noqa: S311 - not a secret
     root, data = tmp_path / "repo", tmp_path / "data"
     root.mkdir()
@@ -83,8 +86,8 @@ def test_killed_at_200_random_points(tmp_path: Path) -> None:
     stages: dict[str, int] = {}
     longest, stage = 0.5, ""
     try:
-        for turn in range(400):
-            if sum(stages.values()) >= 200:
+        for turn in range(2 * points):
+            if sum(stages.values()) >= points:
                 break
             child = waiting.popleft()
             waiting.append(spawn(root, data))
@@ -112,5 +115,5 @@ def test_killed_at_200_random_points(tmp_path: Path) -> None:
         for child in waiting:
             child.kill()
             child.communicate()
-    assert sum(stages.values()) >= 200
+    assert sum(stages.values()) >= points
     assert len(stages) >= 4, stages  # opening, syncing, tidying and rebuilding were all hit
