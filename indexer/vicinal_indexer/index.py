@@ -7,6 +7,7 @@ Any number of processes may have an index open and search it. One at a time writ
 that wants a sync while another one holds the lock asks that one by a cookie, and waits for the answer or the lock.
 """
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -30,6 +31,7 @@ from vicinal_indexer.reports import all_skips, indexed, is_racy, report_from
 from vicinal_indexer.rows import SCHEMA_VERSION
 from vicinal_indexer.search import find_candidates
 from vicinal_indexer.store import Store, StoreKey
+from vicinal_indexer.traces import telling, texts_on_disk
 from vicinal_indexer.types import (
     Candidate,
     FileStat,
@@ -90,8 +92,7 @@ class RepositoryIndex:
         if not root.is_dir():
             raise InputError(f"{root} is not a folder", hint="name the repository's folder")
         resolved = root.resolve()
-        name = f"{resolved.name or 'root'}-{digest(str(resolved))[:16]}"
-        return cls(resolved, data_dir / "stores" / name, embedder or StaticEmbedder())
+        return cls(resolved, _folder_of(resolved, data_dir), embedder or StaticEmbedder())
 
     def _acquire(self) -> bool:
         """Take the writer's lock if it is free."""
@@ -303,6 +304,41 @@ class RepositoryIndex:
         progress(Progress("optimize", 0, 0))
         opened.tidy()
 
+    def telling(self, paths: Collection[str]) -> frozenset[str]:
+        """The lines of these files and folders, stored or on disk, that no other indexed file has.
+
+        Raises:
+            IndexingError: the store cannot be read.
+        """
+        stored = list(self._ask(lambda opened: list(opened.texts()))) if store.exists(self.folder) else []
+        own = [text for path, text in stored if _is_in(path, paths)]
+        return telling([*own, *texts_on_disk(self.root, paths)], (t for path, t in stored if not _is_in(path, paths)))
+
+    def forget(self, paths: Collection[str], progress: OnProgress = ignore) -> tuple[str, ...]:
+        """Remove files and folders so that no byte of them stays in the store; returns the files that it held.
+
+        They come back with the next sync unless an ignore file leaves them out.
+
+        Args:
+            paths: relative to the root, with `/`.
+
+        Raises:
+            StoreLocked: another process is writing.
+            StoreUnavailable: the store cannot be written.
+        """
+        with self.holding(), self._writing:
+            opened = self._open_for_writing()
+            try:
+                gone = tuple(sorted(path for path in opened.files() if _is_in(path, paths)))
+                opened.remove(gone)
+                opened.rewrite()
+            except StoreDamaged as error:
+                self._start_anew(error)  # what cannot be sorted goes as a whole
+                return ()
+            self._tidy(opened, progress)
+            opened.seal()
+            return gone
+
     def search(
         self, text: str, *, limit: int = 200, exclude: Sequence[Region] = (), wanted: Filter | None = None
     ) -> list[Candidate]:
@@ -426,6 +462,34 @@ class RepositoryIndex:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def erase(root: Path, data_dir: Path) -> bool:
+    """Delete the index of a repository, which need not be there any more; whether there was one.
+
+    Raises:
+        StoreLocked: a process keeps it fresh.
+        StoreUnavailable: it cannot be deleted.
+    """
+    folder = _folder_of(root.resolve(), data_dir)
+    if not folder.exists():
+        return False
+    try:
+        with FileLock(f"{folder}.lock", timeout=0):
+            store.wipe(folder)
+            shutil.rmtree(folder.with_name(f"{folder.name}.cookies"), ignore_errors=True)
+            folder.with_name(f"{folder.name}.reading").unlink(missing_ok=True)
+    except Timeout as error:
+        raise StoreLocked(f"another vicinal keeps the index of {root} fresh", hint="end it, and try again") from error
+    except OSError as error:
+        raise StoreUnavailable(
+            f"the index in {folder} cannot be deleted: {error}", hint="mend its permissions"
+        ) from error
+    return True
+
+
+def _folder_of(resolved: Path, data_dir: Path) -> Path:
+    return data_dir / "stores" / f"{resolved.name or 'root'}-{digest(str(resolved))[:16]}"
 
 
 def _is_in(path: str, scope: Collection[str]) -> bool:
