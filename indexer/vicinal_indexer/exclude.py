@@ -1,6 +1,6 @@
 """Leaving files out for good: lines at the end of a repository's `.vicinalignore`.
 
-Owns the one place where Vicinal writes into a repository, only ever because its user asked for it. It does not know why.
+Owns a place where Vicinal writes into a repository, only ever because its user asked for it. It does not know why.
 """
 
 import os

@@ -92,7 +92,7 @@ class RepositoryIndex:
         if not root.is_dir():
             raise InputError(f"{root} is not a folder", hint="name the repository's folder")
         resolved = root.resolve()
-        return cls(resolved, _folder_of(resolved, data_dir), embedder or StaticEmbedder())
+        return cls(resolved, folder_of(resolved, data_dir), embedder or StaticEmbedder())
 
     def _acquire(self) -> bool:
         """Take the writer's lock if it is free."""
@@ -471,7 +471,7 @@ def erase(root: Path, data_dir: Path) -> bool:
         StoreLocked: a process keeps it fresh.
         StoreUnavailable: it cannot be deleted.
     """
-    folder = _folder_of(root.resolve(), data_dir)
+    folder = folder_of(root.resolve(), data_dir)
     if not folder.exists():
         return False
     try:
@@ -488,7 +488,20 @@ def erase(root: Path, data_dir: Path) -> bool:
     return True
 
 
-def _folder_of(resolved: Path, data_dir: Path) -> Path:
+def stored_lines(root: Path, data_dir: Path) -> frozenset[str]:
+    """The lines that could tell a repository's code, as far as its index holds it; empty without an index.
+
+    Raises:
+        StoreDamaged: it cannot be read.
+    """
+    folder = folder_of(root.resolve(), data_dir)
+    if not store.exists(folder):
+        return frozenset()
+    return telling((text for _, column, text in store.stored_texts(folder) if column == "text"), ())
+
+
+def folder_of(resolved: Path, data_dir: Path) -> Path:
+    """Where the index of a repository lies."""
     return data_dir / "stores" / f"{resolved.name or 'root'}-{digest(str(resolved))[:16]}"
 
 

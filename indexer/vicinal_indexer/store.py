@@ -421,8 +421,8 @@ def exists(folder: Path) -> bool:
     return (folder / _META).exists()
 
 
-def stored_texts(folder: Path) -> Iterator[tuple[str, str]]:
-    """(table and version, text) of all that a store holds as text, in every version that is left of its tables.
+def stored_texts(folder: Path) -> Iterator[tuple[str, str, str]]:
+    """(table and version, column, text) of all that a store holds as text, in every version that is left of its tables.
 
     Raises:
         StoreDamaged: it cannot be read.
@@ -435,8 +435,10 @@ def stored_texts(folder: Path) -> Iterator[tuple[str, str]]:
             for version in table.list_versions():
                 table.checkout(version["version"])
                 for batch in table.search().select(columns).limit(None).to_arrow().to_batches():
-                    for column in batch.columns:
-                        yield from ((f"{name}@{version['version']}", text) for text in column.to_pylist() if text)
+                    for column, values in zip(columns, batch.columns, strict=True):
+                        yield from (
+                            (f"{name}@{version['version']}", column, text) for text in values.to_pylist() if text
+                        )
 
 
 def wipe(folder: Path) -> None:

@@ -1,8 +1,8 @@
 """What is left of a text: the proof that something was forgotten.
 
 Owns which lines of a file tell it from all others, and the search for them in every byte below a folder. The store
-packs its texts, so that no search of bytes would find them: they are looked for unpacked, too, in every version. It does
-not know what is forgotten, or why.
+packs its texts, so that no search of bytes would find them: they are looked for unpacked, too, in every version. It
+does not know what is forgotten, or why.
 """
 
 import json
@@ -135,11 +135,11 @@ def search(folder: Path, lines: Collection[str], on_file: OnFile = lambda done: 
         if hits:
             found[file.relative_to(folder).as_posix()] += hits
         on_file(files)
-    texts = 0
+    texts, wanted = 0, frozenset(lines)
     for store in sorted((folder / "stores").glob("*/tables")):
-        for table, text in stored_texts(store.parent):
+        for table, _, text in stored_texts(store.parent):
             texts += 1
-            if hits := len(lines_of(text) & set(lines)):
+            if hits := len(lines_of(text) & wanted):
                 found[f"stores/{store.parent.name}/{table}"] += hits
     return Traces(files, size, texts, len(lines), tuple(Trace(where, count) for where, count in sorted(found.items())))
 
