@@ -20,6 +20,7 @@ from typing import Self, TypeVar
 from filelock import FileLock, Timeout
 
 from vicinal_indexer import cookies, languages, store
+from vicinal_indexer.atomic import private_folder
 from vicinal_indexer.batch import Batch
 from vicinal_indexer.chunks import CHUNKER_VERSION
 from vicinal_indexer.embed import Embedder, StaticEmbedder
@@ -97,7 +98,7 @@ class RepositoryIndex:
     def _acquire(self) -> bool:
         """Take the writer's lock if it is free."""
         try:
-            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(self.folder.parent)
             with self._locking:
                 self._lock.acquire(timeout=0)
         except Timeout:

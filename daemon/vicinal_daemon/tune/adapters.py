@@ -26,7 +26,7 @@ from vicinal_daemon.tune.adapter_file import (
     nearness,
     read_info,
 )
-from vicinal_indexer.atomic import replace_text
+from vicinal_indexer.atomic import private_folder, replace_text
 from vicinal_indexer.errors import StoreUnavailable
 
 _PINS = "pins.json"
@@ -64,7 +64,7 @@ class AdapterStore:
             StoreUnavailable: the folder cannot be read or written.
         """
         with self._lock, self._translated():
-            self.folder.mkdir(parents=True, exist_ok=True)
+            private_folder(self.folder)
             pinned = self._pins()
             self._known.clear()
             for file in sorted(self.folder.iterdir()):

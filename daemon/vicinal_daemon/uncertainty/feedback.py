@@ -277,7 +277,7 @@ class FeedbackStore:
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
                 self._connection = self._connect()
             except sqlite3.Error as error:
