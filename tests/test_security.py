@@ -1,6 +1,7 @@
 """What `docs/security.md` promises: every test that it names is there, and what it says of the code is so."""
 
 import ast
+import functools
 import os
 import re
 import shutil
@@ -23,9 +24,14 @@ CODE = sorted(path for room in ("indexer", "daemon", "lsp") for path in (ROOT / 
 posix = pytest.mark.skipif(os.name == "nt", reason="permissions are others there")
 
 
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def functions_in(path: Path) -> set[str]:
     """The names of the functions in a file."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
@@ -49,7 +55,7 @@ def test_every_promise_names_a_test() -> None:
 
 def calls(path: Path) -> set[str]:
     """What is called in a file, as it is written; with `shell=True` where that is said."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
@@ -77,7 +83,7 @@ def test_no_pickle_is_read_but_between_the_daemon_and_its_engine() -> None:
 def interpreters(path: Path) -> list[list[str]]:
     """The arguments of each Python that a file starts."""
     found = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         words = node.args if isinstance(node, ast.Call) else node.elts if isinstance(node, ast.List | ast.Tuple) else ()
         said = [ast.unparse(word) for word in words]
         if "sys.executable" in said:

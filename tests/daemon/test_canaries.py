@@ -176,6 +176,27 @@ def test_a_file_that_is_secret_by_its_name_is_not_completed(path: str) -> None:
         cut(path, "SHOP_WORD=sommerregen\nSHOP_", 2, 6, 1)
 
 
+BOMBS = [
+    "/",
+    "sk-",
+    "eyJ",
+    "xoxb-1-",
+    "://a:",
+    '"',
+    "-----BEGIN A ",
+    "-----BEGIN PRIVATE KEY-----n r",
+    "A",
+    "Basic ",
+    "aws",
+]
+
+
+@pytest.mark.parametrize("piece", BOMBS)
+def test_a_line_that_is_made_to_keep_the_finder_busy_does_not(piece: str) -> None:
+    bomb = (piece * 300_000)[:300_000]
+    assert len(secrets.masked.__wrapped__(bomb)) == len(bomb)
+
+
 WITNESS = "the_harmless_witness"
 """Stands in a file that may be read: whoever looks for canaries must find it."""
 
