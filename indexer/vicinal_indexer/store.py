@@ -395,11 +395,15 @@ class Store:
         return [first[content_hash] for content_hash in wanted if content_hash in first]
 
     def texts(self) -> Iterator[tuple[str, str]]:
-        """(path, text) of every chunk."""
+        """(path, text) of all that is stored as text of every file: its code, and what it is found by."""
+        columns = ["text", "header", "symbol", "terms"]
         with self._guarded():
-            rows = self._chunks.search().select(["path", "text"]).limit(None).to_arrow()
+            rows = self._chunks.search().select(["path", *columns]).limit(None).to_arrow()
+            files = self.files().values()
         for batch in rows.to_batches():
-            yield from zip(batch["path"].to_pylist(), batch["text"].to_pylist(), strict=True)
+            for column in columns:
+                yield from zip(batch["path"].to_pylist(), batch[column].to_pylist(), strict=True)
+        yield from ((row.path, f"{row.path}\n{row.detail}") for row in files)
 
     @property
     def revision(self) -> str:

@@ -40,6 +40,7 @@ from vicinal_daemon.uncertainty.beliefs import Beliefs
 from vicinal_daemon.worker.messages import Wear
 from vicinal_daemon.workspaces import Workspace, Workspaces
 from vicinal_indexer.errors import InputError, VicinalError
+from vicinal_indexer.secrets import masked
 
 log = logging.getLogger(__name__)
 
@@ -184,6 +185,7 @@ class Desk:
         self._rooms.finder.clear()
         self._rooms.writer.clear()
         self.recent.clear()
+        masked.cache_clear()
 
     async def close(self) -> None:
         """Drop what is under way."""
