@@ -312,8 +312,9 @@ class RepositoryIndex:
             IndexingError: the store cannot be read.
         """
         stored = list(self._ask(lambda opened: list(opened.texts()))) if store.exists(self.folder) else []
-        own = [text for path, text in stored if _is_in(path, paths)]
-        return telling([*own, *texts_on_disk(self.root, paths)], (t for path, t in stored if not _is_in(path, paths)))
+        own = [text for path, column, text in stored if column == "text" and _is_in(path, paths)]
+        others = (text for path, _, text in stored if not _is_in(path, paths))
+        return telling([*own, *texts_on_disk(self.root, paths)], others)
 
     def forget(self, paths: Collection[str], progress: OnProgress = ignore) -> tuple[str, ...]:
         """Remove files and folders so that no byte of them stays in the store; returns the files that it held.

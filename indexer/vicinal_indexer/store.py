@@ -394,16 +394,17 @@ class Store:
         first = {chunk.content_hash: (chunk, vector) for chunk, vector in found}
         return [first[content_hash] for content_hash in wanted if content_hash in first]
 
-    def texts(self) -> Iterator[tuple[str, str]]:
-        """(path, text) of all that is stored as text of every file: its code, and what it is found by."""
+    def texts(self) -> Iterator[tuple[str, str, str]]:
+        """(path, column, text) of all that is stored of every file as text: its code, and what it is found by."""
         columns = ["text", "header", "symbol", "terms"]
         with self._guarded():
             rows = self._chunks.search().select(["path", *columns]).limit(None).to_arrow()
             files = self.files().values()
         for batch in rows.to_batches():
             for column in columns:
-                yield from zip(batch["path"].to_pylist(), batch[column].to_pylist(), strict=True)
-        yield from ((row.path, f"{row.path}\n{row.detail}") for row in files)
+                paths, texts = batch["path"].to_pylist(), batch[column].to_pylist()
+                yield from ((path, column, text) for path, text in zip(paths, texts, strict=True))
+        yield from ((row.path, "path", f"{row.path}\n{row.detail}") for row in files)
 
     @property
     def revision(self) -> str:
