@@ -208,6 +208,12 @@ class Accelerator:
         """
         await (await self._engine()).start()
 
+    async def unload(self) -> None:
+        """End the engine process, and all that it holds in memory, once its unit is done; the next unit starts one."""
+        async with self._turnstile.turn(Priority.WRITE):
+            if self._supervisor is not None:
+                await self._supervisor.unload()
+
     async def unload_if_idle(self, seconds: float) -> None:
         """Give the model's memory back if nothing was asked of it for so long; 0 never does."""
         idle = time.monotonic() - self.last_used

@@ -24,10 +24,19 @@ from vicinal_daemon.desk.memories import Memories
 from vicinal_daemon.embedder import open_embedder
 from vicinal_daemon.errors import error_type
 from vicinal_daemon.events import Events
+from vicinal_daemon.forget import Wanted, forget_learned
 from vicinal_daemon.lifecycle.logs import engine_log
 from vicinal_daemon.metrics import Metrics
 from vicinal_daemon.models import ModelFiles, resolve
-from vicinal_daemon.protocol.state import AdaptersState, AdapterState, DaemonState, Event, FeedbackState, QueueState
+from vicinal_daemon.protocol.state import (
+    AdaptersState,
+    AdapterState,
+    DaemonState,
+    Event,
+    FeedbackState,
+    ForgottenState,
+    QueueState,
+)
 from vicinal_daemon.scheduler import Cancellation
 from vicinal_daemon.tune.adapters import AdapterStore
 from vicinal_daemon.uncertainty.beliefs import name_of, open_beliefs
@@ -94,6 +103,8 @@ class Daemon:
         """Of the models that are being fetched."""
         self._loop = asyncio.get_running_loop()
         self._tasks: list[asyncio.Task[None]] = []
+        self._warming: asyncio.Task[None] | None = None
+        self._forgetting = asyncio.Lock()
         self._process = psutil.Process()
 
     async def open(self) -> None:
@@ -101,9 +112,8 @@ class Daemon:
         await asyncio.to_thread(self.store.open)
         await asyncio.to_thread(self.workspaces.reopen)
         self.accelerator.start()
-        self._tasks = [
-            asyncio.ensure_future(work) for work in (self._housekeeping(), self.warm.run(), self.memories.run())
-        ]
+        self._tasks = [asyncio.ensure_future(work) for work in (self._housekeeping(), self.memories.run())]
+        self._warming = asyncio.ensure_future(self.warm.run())
 
     def begin_to_close(self) -> None:
         """Let go of everybody who waits or listens."""
@@ -114,9 +124,10 @@ class Daemon:
 
     async def close(self) -> None:
         """Close everything in order; nothing that was stored is lost."""
-        for task in self._tasks:
+        tasks = [*self._tasks, *([self._warming] if self._warming is not None else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self.begin_to_close()
         await self.desk.close()
         await self.accelerator.close()
@@ -212,7 +223,8 @@ class Daemon:
     def _note(self, answer: protocol.Answer) -> None:
         try:
             features = _features(answer)
-            self.feedback.record_answer(answer.id, features)
+            paths = {answer.path, *(piece.path for piece in answer.evidence)}
+            self.feedback.record_answer(answer.id, features, paths)
             if not self.beliefs.knows(answer.repository):
                 self.beliefs.learn(features.repository, self.feedback)
         except VicinalError as error:
@@ -255,6 +267,56 @@ class Daemon:
         """
         await asyncio.get_running_loop().run_in_executor(self._notes, self.feedback.erase)
         self.beliefs.forget()
+
+    async def forget(self, wanted: Wanted) -> ForgottenState:
+        """Forget files: on disk, and in the memory of this process and of the engine, which is started anew.
+
+        What is under way is dropped, whatever it rests on: who would sort it while it runs?
+
+        Raises:
+            VicinalError: the index is another process's, or something cannot be deleted; try again.
+        """
+        root = str(wanted.root)
+        async with self._forgetting:
+            files = await asyncio.to_thread(self._forget_index, wanted)
+            if self._warming is not None:
+                self._warming.cancel()
+                await asyncio.gather(self._warming, return_exceptions=True)
+            try:
+                await self.desk.forget()
+                was_ready = self.accelerator.is_ready
+                await self.accelerator.unload()
+                self.warm.forget(root)
+                learned = await asyncio.get_running_loop().run_in_executor(
+                    self._notes, forget_learned, wanted, self.store, self.feedback
+                )
+                await asyncio.to_thread(self.beliefs.learn, name_of(root), self.feedback)
+            finally:
+                self._warming = asyncio.ensure_future(self.warm.run())
+            self.forget_adapters(list(learned.adapters))
+            self.memories.wake()
+            if was_ready:
+                self.accelerator.start()
+        log.info("forgot %d files, %d adapters, %d answers", len(files), len(learned.adapters), learned.answers)
+        return ForgottenState(
+            root=root,
+            files=list(files),
+            adapters=len(learned.adapters),
+            checkpoints=learned.checkpoints,
+            answers=learned.answers,
+        )
+
+    def _forget_index(self, wanted: Wanted) -> tuple[str, ...]:
+        if wanted.paths is not None:
+            return self.workspaces.open(wanted.root).forget(wanted.paths)
+        workspace = self.workspaces.get(wanted.root)
+        index = workspace.at_hand if workspace is not None else None
+        files = tuple(index.digests()) if index is not None else ()
+        self.workspaces.remove(wanted.root)
+        from vicinal_indexer.index import erase  # late: it loads the database
+
+        erase(wanted.root, self.settings.index.data_dir)
+        return files
 
     def _failed(self, error: VicinalError) -> None:
         self.metrics.dropped(error_type(type(error)))

@@ -222,10 +222,10 @@ class Requests:
             self._leave(ticket)
         return len(found)
 
-    def cancel_all(self) -> None:
-        """The daemon ends."""
+    def cancel_all(self, why: Withdrawn | None = None) -> None:
+        """Drop all of them; without a reason the daemon ends."""
         for ticket in list(self._by_id.values()):
-            ticket.cancellation.cancel(Withdrawn("the daemon is ending", hint="ask again once it is back"))
+            ticket.cancellation.cancel(why or Withdrawn("the daemon is ending", hint="ask again once it is back"))
 
     def _leave(self, ticket: Ticket) -> None:
         if self._by_id.get(ticket.id) is ticket:

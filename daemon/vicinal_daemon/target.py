@@ -106,9 +106,18 @@ def read_target(root: Path, location: Location, lines: int) -> Target:
 def cut(path: str, text: str, line: int, column: int, lines: int, *, hidden_lines: int = 0) -> Target:
     """Cut a document at the cursor. The rest of its line and what follows, `hidden_lines` in all, are completed anew.
 
+    Secrets in it are masked: no prompt holds them, whoever sent the text.
+
     Raises:
-        InputError: the document ends before the place.
+        InputError: the document ends before the place, or is one that holds secrets by its name.
     """
+    from vicinal_indexer.secrets import by_name, masked  # late: clients only locate
+
+    refused = by_name(path)
+    if refused is not None:
+        raise InputError(
+            f"{path} is not completed: {refused}, as of files with secrets", hint="no model is shown such files"
+        )
     rows = text.split("\n")
     if line > len(rows):
         raise InputError(
@@ -120,7 +129,10 @@ def cut(path: str, text: str, line: int, column: int, lines: int, *, hidden_line
             f"line {line} of {path} has {len(row)} characters; there is no column {column}",
             hint=f"give a column from 1 to {len(row) + 1}",
         )
-    start = sum(len(above) + 1 for above in rows[: line - 1]) + column - 1
+    begin = sum(len(above) + 1 for above in rows[: line - 1])
+    start, after = begin + column - 1, begin + len(rows[line - 1])
+    # In parts: those that the user does not type in are masked once.
+    text = masked(text[:begin]) + masked(text[begin:after]) + masked(text[after:])
     end = start
     if hidden_lines:
         end = sum(len(above) + 1 for above in rows[: line - 1 + hidden_lines]) - 1

@@ -1,9 +1,10 @@
-"""Small files that are replaced as a whole.
+"""Small files that are replaced as a whole, and folders that are their user's alone.
 
 Owns how that is done. It does not know what is in them.
 """
 
 import os
+import stat
 from pathlib import Path
 
 
@@ -12,3 +13,15 @@ def replace_text(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
+
+
+def private_folder(folder: Path) -> None:
+    """Make a folder that nobody else can look into; one of the user's own that is there already is closed to others.
+
+    The folder above it is made as private, but left as it is if it is there: it may be one that others use, too.
+    """
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.stat()
+    if hasattr(os, "getuid") and found.st_uid == os.getuid() and stat.S_IMODE(found.st_mode) & 0o077:
+        folder.chmod(0o700)

@@ -9,7 +9,8 @@ It does not know how errors are printed.
         ├── StoreUnavailable           the data folder cannot be written, the disk is full
         ├── StoreLocked                another process is writing this store
         ├── StoreDamaged               what is stored cannot be read or is not what was written; `index` rebuilds it
-        ├── EncoderMissing             the package that runs sentence encoders is not installed
+        ├── NotForgotten               lines of what was forgotten are still in the data folder
+    ├── EncoderMissing             the package that runs sentence encoders is not installed
         └── EncoderUnusable            a sentence encoder is not on this machine, or cannot be loaded
 """
 
@@ -53,6 +54,10 @@ class StoreLocked(IndexingError):
 
 class StoreDamaged(IndexingError):
     """What is stored cannot be read, or is not what was written. The index answers by building it anew."""
+
+
+class NotForgotten(IndexingError):
+    """Lines of what was forgotten are still in the data folder."""
 
 
 class EncoderMissing(IndexingError):

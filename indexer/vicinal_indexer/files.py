@@ -8,6 +8,7 @@ import errno
 import os
 import re
 import stat
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -153,7 +154,9 @@ def _barrier(name: str, path: str, here: Rules, top_prefix: str) -> Skipped | No
 
 def _look_at(entry: os.DirEntry[str], path: str, real_root: Path) -> FileStat | Skipped | None:
     if not _is_printable(path):
-        return Skipped(ascii(path), SkipReason.NOT_UTF8, "the file's name is not valid UTF-8")
+        return Skipped(
+            ascii(path), SkipReason.NOT_UTF8, "the file's name is not valid UTF-8, or would steer a terminal"
+        )
     if entry.is_symlink():
         return _skip_link(entry, path, real_root)
     refused = secrets.by_name(path)
@@ -185,7 +188,7 @@ def _is_printable(path: str) -> bool:
         path.encode()
     except UnicodeEncodeError:
         return False
-    return True
+    return not any(unicodedata.category(letter) == "Cc" for letter in path)
 
 
 def _skip_link(entry: os.DirEntry[str], path: str, real_root: Path) -> Skipped | None:

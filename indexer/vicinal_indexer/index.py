@@ -7,6 +7,7 @@ Any number of processes may have an index open and search it. One at a time writ
 that wants a sync while another one holds the lock asks that one by a cookie, and waits for the answer or the lock.
 """
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -19,6 +20,7 @@ from typing import Self, TypeVar
 from filelock import FileLock, Timeout
 
 from vicinal_indexer import cookies, languages, store
+from vicinal_indexer.atomic import private_folder
 from vicinal_indexer.batch import Batch
 from vicinal_indexer.chunks import CHUNKER_VERSION
 from vicinal_indexer.embed import Embedder, StaticEmbedder
@@ -30,6 +32,7 @@ from vicinal_indexer.reports import all_skips, indexed, is_racy, report_from
 from vicinal_indexer.rows import SCHEMA_VERSION
 from vicinal_indexer.search import find_candidates
 from vicinal_indexer.store import Store, StoreKey
+from vicinal_indexer.traces import telling, texts_on_disk
 from vicinal_indexer.types import (
     Candidate,
     FileStat,
@@ -90,13 +93,12 @@ class RepositoryIndex:
         if not root.is_dir():
             raise InputError(f"{root} is not a folder", hint="name the repository's folder")
         resolved = root.resolve()
-        name = f"{resolved.name or 'root'}-{digest(str(resolved))[:16]}"
-        return cls(resolved, data_dir / "stores" / name, embedder or StaticEmbedder())
+        return cls(resolved, folder_of(resolved, data_dir), embedder or StaticEmbedder())
 
     def _acquire(self) -> bool:
         """Take the writer's lock if it is free."""
         try:
-            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(self.folder.parent)
             with self._locking:
                 self._lock.acquire(timeout=0)
         except Timeout:
@@ -303,6 +305,42 @@ class RepositoryIndex:
         progress(Progress("optimize", 0, 0))
         opened.tidy()
 
+    def telling(self, paths: Collection[str]) -> frozenset[str]:
+        """The lines of these files and folders, stored or on disk, that no other indexed file has.
+
+        Raises:
+            IndexingError: the store cannot be read.
+        """
+        stored = list(self._ask(lambda opened: list(opened.texts()))) if store.exists(self.folder) else []
+        own = [text for path, column, text in stored if column == "text" and _is_in(path, paths)]
+        others = (text for path, _, text in stored if not _is_in(path, paths))
+        return telling([*own, *texts_on_disk(self.root, paths)], others)
+
+    def forget(self, paths: Collection[str], progress: OnProgress = ignore) -> tuple[str, ...]:
+        """Remove files and folders so that no byte of them stays in the store; returns the files that it held.
+
+        They come back with the next sync unless an ignore file leaves them out.
+
+        Args:
+            paths: relative to the root, with `/`.
+
+        Raises:
+            StoreLocked: another process is writing.
+            StoreUnavailable: the store cannot be written.
+        """
+        with self.holding(), self._writing:
+            opened = self._open_for_writing()
+            try:
+                gone = tuple(sorted(path for path in opened.files() if _is_in(path, paths)))
+                opened.remove(gone)
+                opened.rewrite()
+            except StoreDamaged as error:
+                self._start_anew(error)  # what cannot be sorted goes as a whole
+                return ()
+            self._tidy(opened, progress)
+            opened.seal()
+            return gone
+
     def search(
         self, text: str, *, limit: int = 200, exclude: Sequence[Region] = (), wanted: Filter | None = None
     ) -> list[Candidate]:
@@ -426,6 +464,47 @@ class RepositoryIndex:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def erase(root: Path, data_dir: Path) -> bool:
+    """Delete the index of a repository, which need not be there any more; whether there was one.
+
+    Raises:
+        StoreLocked: a process keeps it fresh.
+        StoreUnavailable: it cannot be deleted.
+    """
+    folder = folder_of(root.resolve(), data_dir)
+    if not folder.exists():
+        return False
+    try:
+        with FileLock(f"{folder}.lock", timeout=0):
+            store.wipe(folder)
+            shutil.rmtree(folder.with_name(f"{folder.name}.cookies"), ignore_errors=True)
+            folder.with_name(f"{folder.name}.reading").unlink(missing_ok=True)
+    except Timeout as error:
+        raise StoreLocked(f"another vicinal keeps the index of {root} fresh", hint="end it, and try again") from error
+    except OSError as error:
+        raise StoreUnavailable(
+            f"the index in {folder} cannot be deleted: {error}", hint="mend its permissions"
+        ) from error
+    return True
+
+
+def stored_lines(root: Path, data_dir: Path) -> frozenset[str]:
+    """The lines that could tell a repository's code, as far as its index holds it; empty without an index.
+
+    Raises:
+        StoreDamaged: it cannot be read.
+    """
+    folder = folder_of(root.resolve(), data_dir)
+    if not store.exists(folder):
+        return frozenset()
+    return telling((text for _, column, text in store.stored_texts(folder) if column == "text"), ())
+
+
+def folder_of(resolved: Path, data_dir: Path) -> Path:
+    """Where the index of a repository lies."""
+    return data_dir / "stores" / f"{resolved.name or 'root'}-{digest(str(resolved))[:16]}"
 
 
 def _is_in(path: str, scope: Collection[str]) -> bool:

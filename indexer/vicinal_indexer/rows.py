@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from vicinal_indexer.types import Chunk, FileStat, FloatArray
 
-SCHEMA_VERSION = 2
-"""2: chunks carry their header, vectors are float16 (half the disk; the rounding changes no ranking that was seen)."""
+SCHEMA_VERSION = 3
+"""3: more kinds of secrets are refused: files that were indexed before they were known must be read again.
+2: chunks carry their header, vectors are float16 (half the disk; the rounding changes no ranking that was seen)."""
 
 CHUNK_FIELDS = tuple(field.name for field in fields(Chunk))
 _NUMBERS = {"start_line", "end_line", "start_byte", "end_byte"}

@@ -127,8 +127,12 @@ class Store:
             self._chunks = self._table("chunks", chunk_schema(key.dimensions))
             self._files = self._table("files", FILE_SCHEMA)
             if not self.generation:
-                self.generation = uuid.uuid4().hex
-                replace_text(meta, json.dumps({**asdict(key), "generation": self.generation}))
+                self._describe()
+
+    def _describe(self) -> None:
+        """Say what it was made with, and that it is another one than before."""
+        self.generation = uuid.uuid4().hex
+        replace_text(self.folder / _META, json.dumps({**asdict(self._key), "generation": self.generation}))
 
     def _check(self, found: object) -> str:
         wanted = asdict(self._key)
@@ -301,6 +305,23 @@ class Store:
             if self._manifest is not None:  # the same rows under a new version
                 self._remember(self._manifest[1])
 
+    def rewrite(self) -> None:
+        """Write the tables anew and delete their files: what was removed is in none of them any more, in no version.
+
+        Compaction would not do: it leaves fragments of which little was deleted as they are, and what a killed writer
+        left lies for days. A kill in between leaves what is no whole store: it is built anew from the user's files.
+        """
+        with self._guarded():
+            self._break_seal()
+            chunks, files = self._chunks.to_arrow(), self._files.to_arrow()
+            (self.folder / _META).unlink()
+            for name in self._db.list_tables().tables:
+                self._db.drop_table(name)
+            self._chunks = self._db.create_table("chunks", chunks, schema=chunk_schema(self._key.dimensions))
+            self._files = self._db.create_table("files", files, schema=FILE_SCHEMA)
+            self._manifest = None
+            self._describe()
+
     def nearest(
         self, vector: FloatArray, limit: int, exclude: Iterable[Region], wanted: Filter
     ) -> list[tuple[Chunk, FloatArray]]:
@@ -373,6 +394,18 @@ class Store:
         first = {chunk.content_hash: (chunk, vector) for chunk, vector in found}
         return [first[content_hash] for content_hash in wanted if content_hash in first]
 
+    def texts(self) -> Iterator[tuple[str, str, str]]:
+        """(path, column, text) of all that is stored of every file as text: its code, and what it is found by."""
+        columns = ["text", "header", "symbol", "terms"]
+        with self._guarded():
+            rows = self._chunks.search().select(["path", *columns]).limit(None).to_arrow()
+            files = self.files().values()
+        for batch in rows.to_batches():
+            for column in columns:
+                paths, texts = batch["path"].to_pylist(), batch[column].to_pylist()
+                yield from ((path, column, text) for path, text in zip(paths, texts, strict=True))
+        yield from ((row.path, "path", f"{row.path}\n{row.detail}") for row in files)
+
     @property
     def revision(self) -> str:
         """Another one after every write."""
@@ -391,6 +424,26 @@ class Store:
 def exists(folder: Path) -> bool:
     """Whether a store was made here and described; what it holds may still be damaged."""
     return (folder / _META).exists()
+
+
+def stored_texts(folder: Path) -> Iterator[tuple[str, str, str]]:
+    """(table and version, column, text) of all that a store holds as text, in every version that is left of its tables.
+
+    Raises:
+        StoreDamaged: it cannot be read.
+    """
+    with _translated(folder):
+        database = lancedb.connect(folder / "tables")
+        for name in database.list_tables().tables:
+            table = database.open_table(name)
+            columns = [field.name for field in table.schema if pa.types.is_string(field.type)]
+            for version in table.list_versions():
+                table.checkout(version["version"])
+                for batch in table.search().select(columns).limit(None).to_arrow().to_batches():
+                    for column, values in zip(columns, batch.columns, strict=True):
+                        yield from (
+                            (f"{name}@{version['version']}", column, text) for text in values.to_pylist() if text
+                        )
 
 
 def wipe(folder: Path) -> None:

@@ -64,6 +64,8 @@ def _groups(stats: Iterable[FileStat]) -> Iterator[list[FileStat]]:
 def _pool(root: Path, waiting: deque[list[FileStat]], embedder: Embedder, count: int) -> Iterator[Batch]:
     """Work off `waiting` until it is empty or a worker dies; then the groups at work are done one file at a time."""
     working: deque[tuple[list[FileStat], Future[Batch]]] = deque()
+    # Else they import from the folder that somebody stands in, which may be a repository with a multiprocessing.py.
+    os.environ["PYTHONSAFEPATH"] = "1"
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(count, context, initializer=_start, initargs=(root, embedder)) as pool:
         try:

@@ -14,10 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
+from vicinal_daemon.forget import forget_learned, wanted
 from vicinal_daemon.tune.adapter_file import AdapterInfo, Pick, adapter_key, metadata, nearness, settings_digest
 from vicinal_daemon.tune.adapters import AdapterStore, temporary_for
 from vicinal_daemon.tune.checkpoints import Checkpoint, Checkpoints
-from vicinal_indexer.errors import StoreUnavailable
+from vicinal_daemon.uncertainty.feedback import FeedbackStore
+from vicinal_indexer.errors import InputError, StoreUnavailable
 
 SHOP, MODEL = "/home/ada/shop", "fingerprint of a model"
 TUNING = settings_digest({"rank": 16, "steps": 8})
@@ -218,6 +220,42 @@ def test_a_warm_adapter_goes_at_once_if_a_file_has_left_the_index(tmp_path: Path
     assert store.warm("/elsewhere", MODEL) is None
     assert store.expire(SHOP, current(*"abcdefg"), warm_tolerance=0.9) == [warm.key]
     assert store.warm(SHOP, MODEL) is None
+
+
+def test_what_studied_a_forgotten_file_goes_listed_or_not(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    stays, elsewhere = added(store, "b", "c"), added(store, "a", workspace="/elsewhere")
+    gone = {added(store, "a", "b", pinned=True).key, added(store, "a", *"defg", kind="warm").key}
+    cut_off = written(store, "a", "c")  # whole, but its daemon was killed before it was listed
+    started = info(store, "c", "d")
+    started = replace(started, key=adapter_key(SHOP, MODEL, TUNING, started.picks, "a warm adapter's key"))
+    started = replace(started, file=store.path_for(started.key))
+    save_file({"lora_A": np.zeros(9, np.float32)}, started.file, metadata=metadata(started))
+    assert set(store.forget(SHOP, lambda path: path == "a.py")) == gone | {cut_off.key, started.key}
+    assert keys(store) == {stays.key, elsewhere.key}
+    assert {file.stem for file in store.folder.glob("*.safetensors")} == keys(store)
+    assert store.forget(SHOP, lambda path: path == "a.py") == []
+
+
+def test_a_checkpoint_that_studied_a_forgotten_file_goes(tmp_path: Path) -> None:
+    store, feedback = opened(tmp_path), FeedbackStore(tmp_path / "feedback.sqlite")
+    checkpoints = Checkpoints(store.folder / "checkpoints")
+    file = checkpoints.path_for(SHOP, 8)
+    file.write_bytes(b"what was learned so far")
+    checkpoints.save(Checkpoint("key", SHOP, MODEL, TUNING, picks("a", "b"), 8, file))
+    assert forget_learned(wanted(Path(SHOP), ["c.py"]), store, feedback).checkpoints == 0
+    assert checkpoints.load(SHOP) is not None
+    assert forget_learned(wanted(Path(SHOP), ["a.py"]), store, feedback).checkpoints == 1
+    assert not list(checkpoints.folder.iterdir())
+    feedback.close()
+
+
+@pytest.mark.parametrize("path", ["", ".", "/etc/passwd", "../a.py", "a/../b.py", "a//b.py", "a/", "a\0b"])
+def test_only_what_lies_in_the_repository_can_be_forgotten(path: str) -> None:
+    with pytest.raises(InputError):
+        wanted(Path(SHOP), [path])
+    with pytest.raises(InputError):
+        wanted(Path(SHOP), [])
 
 
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {

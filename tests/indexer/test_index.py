@@ -10,6 +10,7 @@ import pytest
 from vicinal_indexer.embed import StaticEmbedder
 from vicinal_indexer.errors import InputError, StoreUnavailable
 from vicinal_indexer.index import RepositoryIndex
+from vicinal_indexer.store import stored_texts
 from vicinal_indexer.types import Progress, Region
 
 _TICKS = count(1_000)
@@ -156,6 +157,9 @@ def test_a_secret_is_nowhere_in_the_store(root: Path, tmp_path: Path) -> None:
         assert not any(c.chunk.path == "pkg/m4.py" for c in index.search("read value parse"))
     for path in (tmp_path / "data").rglob("*"):
         assert path.is_dir() or secret.encode() not in path.read_bytes()
+    texts = [text for _, _, text in stored_texts(index.folder)]  # lance packs them: bytes alone tell nothing
+    assert any("parse(file, 3)" in text for text in texts)
+    assert not any(secret in text for text in texts)
 
 
 def _flip(path: Path) -> None:

@@ -17,15 +17,17 @@ from pydantic import BaseModel, TypeAdapter
 
 from vicinal_daemon.api.shared import OPEN_SECONDS, Count, Said, TheDaemon, indexing_told
 from vicinal_daemon.api.streams import answered, event_stream, sent
+from vicinal_daemon.forget import wanted
 from vicinal_daemon.models import KNOWN, list_models, pull, pull_again
 from vicinal_daemon.protocol.requests import (
     FolderPath,
+    ForgetRequest,
     IndexRequest,
     ModelPullRequest,
     PinRequest,
     WorkspaceRequest,
 )
-from vicinal_daemon.protocol.state import AdaptersState, Event, IndexedState, WorkspaceState
+from vicinal_daemon.protocol.state import AdaptersState, Event, ForgottenState, IndexedState, WorkspaceState
 from vicinal_daemon.scheduler import Cancellation
 from vicinal_daemon.stages import OnStage
 from vicinal_indexer.types import IndexStatus, SyncReport
@@ -101,6 +103,12 @@ def _plain(value: SyncReport | IndexStatus) -> Json:
     """As messages have it: text for paths."""
     plain: Json = TypeAdapter(dict[str, Any]).dump_python(asdict(value), mode="json")
     return plain
+
+
+@router.post("/v1/forget")
+async def forget(body: ForgetRequest, daemon: TheDaemon) -> ForgottenState:
+    """Forget files, folders or a whole repository, and all that was learned from them."""
+    return await daemon.forget(wanted(Path(body.root), body.paths))
 
 
 @router.get("/v1/adapters")

@@ -29,6 +29,7 @@ from vicinal_daemon.protocol.state import Failed
 from vicinal_daemon.target import Target
 from vicinal_daemon.workspaces import Workspace
 from vicinal_indexer.errors import InputError
+from vicinal_indexer.secrets import masked
 from vicinal_indexer.types import Region
 
 router = APIRouter()
@@ -55,8 +56,8 @@ async def completions(body: CompletionsRequest, request: Request, daemon: TheDae
 
 
 async def _job(body: CompletionsRequest, daemon: Daemon) -> Job:
-    """The prompt as a document with the cursor at its end."""
-    prompt = _prompt(body)
+    """The prompt as a document with the cursor at its end; its secrets are masked."""
+    prompt, suffix = masked(_prompt(body)), masked(body.suffix or "")
     path = UNKNOWN_PATH
     document: Hashable = uuid.uuid4().hex  # without a path nothing supersedes anything
     workspace: Workspace | None
@@ -74,7 +75,7 @@ async def _job(body: CompletionsRequest, daemon: Daemon) -> Job:
         document=document,
         client=body.user or "openai",
         workspace=workspace,
-        target=Target(path, prompt, "", body.suffix or "", prompt.count("\n") + 1, len(row) + 1, 0),
+        target=Target(path, prompt, "", suffix, prompt.count("\n") + 1, len(row) + 1, 0),
         settings=settings,
         budget=BUDGET_SECONDS,
         lines=0,

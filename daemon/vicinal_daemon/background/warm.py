@@ -81,6 +81,12 @@ class WarmTrainer:
         """What there is to say of a repository's warm adapter."""
         return self._told.get(root, "")
 
+    def forget(self, root: str) -> None:
+        """Know nothing more of a repository, nor of a run; it does not run meanwhile, nor does the engine."""
+        self._run = None
+        for known in (self._told, self._outcomes, self._settled, self._kept, self._failures, self._not_before):
+            known.pop(root, None)
+
     async def run(self) -> None:
         """Train what needs it, whenever the machine is idle; until cancelled, when what was learned is saved."""
         try:

@@ -34,6 +34,8 @@ _NAMES = {
     "answer": "writing an answer",
     "places": "places",
     "map": "asking the repository about itself",
+    "search": "searching for what is left",
+    "forget": "forgetting",
     "bits": "letting the model read",
     "requests": "answering the request, again and again",
     "rates": "measuring this machine",

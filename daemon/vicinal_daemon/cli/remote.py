@@ -55,7 +55,7 @@ def reach(settings: "Settings", mode: Mode) -> "Client | None":
     connection = client.ensure(settings) if mode == "started" else client.find(settings)
     if connection is None:
         return None
-    why = _unsuited(connection, settings)
+    why = unsuited(connection, settings)
     if not why:
         return client.Client(connection)
     if mode == "started":
@@ -131,7 +131,8 @@ def called_off(client: "Client", request: "CompleteRequest") -> Iterator[None]:
         raise
 
 
-def _unsuited(connection: "Connection", settings: "Settings") -> str:
+def unsuited(connection: "Connection", settings: "Settings") -> str:
+    """Why a daemon is not the one for these settings, in words that go on from "the daemon"; empty if it is."""
     from vicinal_indexer import __version__
 
     version = connection.serving.version

@@ -21,6 +21,7 @@ from vicinal_daemon.protocol.requests import (
     CancelRequest,
     CompleteRequest,
     FeedbackRequest,
+    ForgetRequest,
     HintRequest,
     IndexRequest,
     ModelPullRequest,
@@ -28,7 +29,15 @@ from vicinal_daemon.protocol.requests import (
     QueryRequest,
     WorkspaceRequest,
 )
-from vicinal_daemon.protocol.state import AdaptersState, DaemonState, Event, Failed, FeedbackState, IndexedState
+from vicinal_daemon.protocol.state import (
+    AdaptersState,
+    DaemonState,
+    Event,
+    Failed,
+    FeedbackState,
+    ForgottenState,
+    IndexedState,
+)
 from vicinal_indexer.errors import VicinalError
 
 OnEvent = Callable[[Event], None]
@@ -120,6 +129,10 @@ class Client:
     def index(self, request: IndexRequest, on_event: OnEvent | None = None) -> IndexedState:
         """`POST /v1/index`."""
         return self._understood(IndexedState, self._long("/v1/index", request, on_event))
+
+    def forget(self, request: ForgetRequest) -> ForgottenState:
+        """`POST /v1/forget`."""
+        return self._understood(ForgottenState, self._long("/v1/forget", request, None))
 
     def adapters(self) -> AdaptersState:
         """`GET /v1/adapters`."""

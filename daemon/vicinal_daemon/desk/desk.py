@@ -25,6 +25,7 @@ from vicinal_daemon.desk.jobs import Job, document_of
 from vicinal_daemon.desk.memories import Memories
 from vicinal_daemon.desk.typed import TypedAhead
 from vicinal_daemon.desk.writer import Writer
+from vicinal_daemon.errors import Withdrawn
 from vicinal_daemon.generate.prompt import Offsets
 from vicinal_daemon.models import ModelFiles
 from vicinal_daemon.protocol.requests import CompleteRequest, HintRequest
@@ -39,6 +40,7 @@ from vicinal_daemon.uncertainty.beliefs import Beliefs
 from vicinal_daemon.worker.messages import Wear
 from vicinal_daemon.workspaces import Workspace, Workspaces
 from vicinal_indexer.errors import InputError, VicinalError
+from vicinal_indexer.secrets import masked
 
 log = logging.getLogger(__name__)
 
@@ -172,6 +174,18 @@ class Desk:
         if document is not None:
             self.studies.cancel(document)
         return self.requests.cancel(identity=identity, document=document)
+
+    async def forget(self) -> None:
+        """Drop what is under way, and all that is held in memory of what was found and answered."""
+        self.requests.cancel_all(Withdrawn("something is being forgotten", hint="ask again in a moment"))
+        await self.studies.close()
+        await self.ahead.close()
+        self._jobs.clear()
+        self._typed.clear()
+        self._rooms.finder.clear()
+        self._rooms.writer.clear()
+        self.recent.clear()
+        masked.cache_clear()
 
     async def close(self) -> None:
         """Drop what is under way."""

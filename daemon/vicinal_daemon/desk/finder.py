@@ -117,6 +117,11 @@ class Finder:
                 self._neighbourhoods.popitem(last=False)
         return self._with_adapters(job, known.choice, files)
 
+    def clear(self) -> None:
+        """Forget what was found."""
+        self._neighbourhoods.clear()
+        self._lengths.clear()
+
     def sizes(self, job: Job, found: Found, files: ModelFiles) -> tuple[int, list[int]]:
         """Tokens of the open file that a full prompt shows, and of each selected chunk."""
         prompt, offsets = job.settings.prompt, self.offsets(files)

@@ -54,6 +54,10 @@ class TypedAhead:
             if len(self._said) > DOCUMENTS:
                 self._said.popitem(last=False)
 
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._said.clear()
+
     def rest(
         self, document: Hashable, target: Target, settings: Settings, revision: object, alternatives: int = 0
     ) -> Answer | None:

@@ -24,6 +24,10 @@ class Writer:
         self._accelerator = accelerator
         self._known: OrderedDict[str, tuple[int, tuple[Code, ...], str, str]] = OrderedDict()
 
+    def clear(self) -> None:
+        """Forget which prompts were read."""
+        self._known.clear()
+
     async def write(
         self,
         job: Job,

@@ -124,6 +124,15 @@ class IndexRequest(WorkspaceRequest):
     action: Literal["sync", "rebuild", "wait"] = "sync"
 
 
+class ForgetRequest(WorkspaceRequest):
+    """`POST /v1/forget`."""
+
+    paths: list[Annotated[str, Field(min_length=1, max_length=4096)]] | None = Field(
+        max_length=1000,
+        description="files and folders, relative to the root, with /; null: everything of the repository",
+    )
+
+
 class PinRequest(Message):
     """`POST /v1/adapters/{key}/pin`."""
 

@@ -203,3 +203,13 @@ class Event(Message):
     done: int = 0
     total: int = 0
     detail: str = ""
+
+
+class ForgottenState(Message):
+    """What was forgotten of a repository."""
+
+    root: str
+    files: list[str] = Field(description="that the index held")
+    adapters: int
+    checkpoints: int
+    answers: int = Field(description="of which something was noted")

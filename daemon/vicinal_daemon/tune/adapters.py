@@ -16,8 +16,17 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from vicinal_daemon.tune.adapter_file import SUFFIX, AdapterInfo, ForeignFile, HeaderError, Pick, nearness, read_info
-from vicinal_indexer.atomic import replace_text
+from vicinal_daemon.tune.adapter_file import (
+    SUFFIX,
+    AdapterInfo,
+    ForeignFile,
+    HeaderError,
+    Pick,
+    adapter_key,
+    nearness,
+    read_info,
+)
+from vicinal_indexer.atomic import private_folder, replace_text
 from vicinal_indexer.errors import StoreUnavailable
 
 _PINS = "pins.json"
@@ -55,7 +64,7 @@ class AdapterStore:
             StoreUnavailable: the folder cannot be read or written.
         """
         with self._lock, self._translated():
-            self.folder.mkdir(parents=True, exist_ok=True)
+            private_folder(self.folder)
             pinned = self._pins()
             self._known.clear()
             for file in sorted(self.folder.iterdir()):
@@ -222,6 +231,27 @@ class AdapterStore:
                 ]
             )
 
+    def forget(self, workspace: str, is_forgotten: Callable[[str], bool]) -> list[str]:
+        """Drop the adapters that rest on a forgotten file, pinned or not, listed or not; returns their keys.
+
+        One that started from another adapter goes too: what that one had studied is not noted, and may be gone.
+
+        Args:
+            is_forgotten: of a path in the workspace.
+
+        Raises:
+            StoreUnavailable: a file cannot be deleted.
+        """
+        with self._lock, self._translated():
+            self.open()  # a writer that was cut off may have left one that nobody has listed
+            return self._remove(
+                [
+                    info.key
+                    for info in self._of(workspace)
+                    if any(is_forgotten(pick.path) for pick in info.picks) or not _is_from_base(info)
+                ]
+            )
+
     def _of(self, workspace: str) -> Iterator[AdapterInfo]:
         return (info for info in self._known.values() if info.workspace == workspace)
 
@@ -302,6 +332,10 @@ def _listed(file: Path, pinned: frozenset[str]) -> AdapterInfo | None:
         file.unlink(missing_ok=True)
         return None
     return info
+
+
+def _is_from_base(info: AdapterInfo) -> bool:
+    return info.key == adapter_key(info.workspace, info.fingerprint, info.tuning, info.picks)
 
 
 def _is_outdated(info: AdapterInfo, current: Mapping[str, frozenset[str]], tolerance: float) -> bool:

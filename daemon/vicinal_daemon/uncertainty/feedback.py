@@ -9,13 +9,14 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from vicinal_indexer.errors import InputError, StoreUnavailable
+from vicinal_indexer.types import digest
 
 VERSION = 2
 """1: without the column `repository`, and without the last five of `AnswerFeatures`; it is brought up to date in
@@ -41,6 +42,10 @@ CREATE TABLE IF NOT EXISTS outcomes (
     after_seconds REAL
 );
 CREATE INDEX IF NOT EXISTS outcomes_by_answer ON outcomes (answer);
+CREATE TABLE IF NOT EXISTS sources (
+    answer TEXT PRIMARY KEY REFERENCES answers (id) ON DELETE CASCADE,
+    names TEXT NOT NULL
+) WITHOUT ROWID;
 """
 _OUTCOMES = "SELECT answer, event, accepted_characters, kept_share, after_seconds"
 _log = logging.getLogger(__name__)
@@ -135,8 +140,11 @@ class FeedbackStore:
         with self._using():
             pass
 
-    def record_answer(self, answer: str, features: AnswerFeatures) -> None:
+    def record_answer(self, answer: str, features: AnswerFeatures, paths: Collection[str] = ()) -> None:
         """Note an answer that was given; the same id again replaces what was told of it.
+
+        Args:
+            paths: of the repository's files that it rests on; digests of them are kept, for `forget`.
 
         Raises:
             StoreUnavailable: it cannot be written.
@@ -148,6 +156,8 @@ class FeedbackStore:
                 " ON CONFLICT (id) DO UPDATE SET features = excluded.features, repository = excluded.repository",
                 row,
             )
+            names = " ".join(sorted({_name(part) for path in paths for part in _with_folders(path)}))
+            connection.execute("INSERT OR REPLACE INTO sources VALUES (?, ?)", (answer, names))
 
     def record(self, answer: str, outcome: Outcome) -> None:
         """Note what became of an answer.
@@ -197,6 +207,32 @@ class FeedbackStore:
             row = connection.execute("SELECT repository FROM answers WHERE id = ?", (answer,)).fetchone()
         return str(row[0]) if row is not None else ""
 
+    def forget(self, repository: str, paths: Collection[str] | None) -> int:
+        """Forget a repository's answers that rest on one of these files or folders; says how many there were.
+
+        An answer that an older version noted goes too: it is not known what it rests on. So does what was set aside.
+
+        Args:
+            repository: as in `AnswerFeatures`.
+            paths: None for all of its answers.
+
+        Raises:
+            StoreUnavailable: it cannot be written.
+        """
+        wanted = None if paths is None else {_name(path) for path in paths}
+        with self._using() as connection:
+            rows = connection.execute(
+                "SELECT id, names FROM answers LEFT JOIN sources ON answer = id WHERE repository = ?", (repository,)
+            ).fetchall()
+            gone = [
+                (answer,)
+                for answer, names in rows
+                if wanted is None or names is None or not wanted.isdisjoint(names.split())
+            ]
+            connection.executemany("DELETE FROM answers WHERE id = ?", gone)
+        self._clean()
+        return len(gone)
+
     def erase(self) -> None:
         """Forget everything, also what was set aside.
 
@@ -206,6 +242,10 @@ class FeedbackStore:
         with self._using() as connection:
             connection.execute("DELETE FROM outcomes")
             connection.execute("DELETE FROM answers")
+        self._clean()
+
+    def _clean(self) -> None:
+        """Let nothing that was deleted stay in the file, and nothing next to it."""
         with self._using() as connection:
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -237,7 +277,7 @@ class FeedbackStore:
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
                 self._connection = self._connect()
             except sqlite3.Error as error:
@@ -292,6 +332,16 @@ def _told(answers: Sequence[Any], outcomes: Sequence[Any]) -> list[Told]:
         Told(answer, at, AnswerFeatures(**json.loads(features)), tuple(became.get(answer, ())))
         for answer, at, features in answers
     ]
+
+
+def _name(path: str) -> str:
+    """What a file or folder is called here, where no paths are."""
+    return digest(path)[:12]
+
+
+def _with_folders(path: str) -> list[str]:
+    """A path and the folders above it: whoever forgets a folder forgets what is in it."""
+    return [path, *(str(above) for above in PurePosixPath(path).parents if above.name)]
 
 
 def _bring_up_to_date(connection: sqlite3.Connection) -> None:

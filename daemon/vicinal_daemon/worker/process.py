@@ -68,6 +68,7 @@ class EngineProcess:
             with _appending(log) as stderr:
                 child = await asyncio.create_subprocess_exec(
                     sys.executable,
+                    "-P",  # the folder that somebody stands in may be a repository with a torch.py of its own
                     "-m",
                     "vicinal_daemon.worker",
                     stdin=asyncio.subprocess.PIPE,

@@ -67,6 +67,11 @@ class Keeper:
         if report.changed:
             self._synced(report)
 
+    def rewritten(self) -> None:
+        """Another thread has taken something out of the index."""
+        self._look()
+        self._changed()
+
     # What follows runs in the thread.
 
     def _live(self) -> None:

@@ -50,7 +50,7 @@ class Memory:
 
     def _write(self) -> None:
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             replace_text(self._file, json.dumps(self._used, indent=1))
         except OSError as error:
             _log.warning("%s cannot be written: %s", self._file, error)

@@ -21,7 +21,7 @@ def pause(data_dir: Path) -> None:
     """
     flag = pause_flag(data_dir)
     try:
-        flag.parent.mkdir(parents=True, exist_ok=True)
+        flag.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         flag.touch()
     except OSError as error:
         raise _unwritable(flag, error) from error

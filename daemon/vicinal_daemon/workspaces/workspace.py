@@ -5,7 +5,7 @@ keeper's. It does not know who uses the index, nor other repositories.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -178,6 +178,19 @@ class Workspace:
             VicinalError: as `RepositoryIndex.rebuild`.
         """
         return self._by_caller(lambda index, progress: index.rebuild(progress), cancelled)
+
+    def forget(self, paths: Collection[str]) -> tuple[str, ...]:
+        """Remove files and folders from the index down to the last byte; by the caller's thread.
+
+        Raises:
+            VicinalError: as `RepositoryIndex.forget`.
+        """
+        board = self._board
+        gone = self.index(float("inf")).forget(paths, board.show)
+        with board.news:
+            board.progress = None
+        self._keeper.rewritten()
+        return gone
 
     def _by_caller(
         self, work: "Callable[[RepositoryIndex, OnProgress], SyncReport]", cancelled: Cancelled
