@@ -91,7 +91,8 @@ class Llama:
 
 def adapter_for(engine: TransformersEngine, rank: int) -> Adapter:
     """Small random numbers of the right shapes."""
-    lora = AttachedLora(engine.model, rank, engine.first)
+    lora = AttachedLora(engine.model, rank)
+    lora.fill("serve", lora.fresh(0, engine.first))
     generator = torch.Generator().manual_seed(0)
     shapes = {name: value.shape for name, value in lora.tensors("serve").items()}
     lora.detach()

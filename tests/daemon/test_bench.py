@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM
 from vicinal_daemon.errors import ModelDamaged, ModelError, ModelUnusable, Withdrawn
 from vicinal_daemon.generate.prompt import Prompt, headed
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
+from vicinal_daemon.generate.trunk import first_to_learn
 from vicinal_daemon.target import Target
 from vicinal_daemon.tune.files import read_adapter, write_adapter
 from vicinal_daemon.tune.lora import Adapter, AttachedLora, attached
@@ -134,20 +135,23 @@ def test_unit_by_unit_is_what_the_tuner_does_at_once(bench: Bench, tiny_model_di
     assert_equal(read_adapter(tmp_path / "adapter"), tuned.adapter)
 
 
-@pytest.mark.parametrize("depth", [1.0, 0.5])
-def test_a_run_is_adam_with_a_falling_rate_on_pefts_own_start(tiny_model_dir: Path, depth: float) -> None:
+@pytest.mark.parametrize(("depth", "own"), [(1.0, None), (0.5, None), (0.5, 1.0), (1.0, 0.5)])
+def test_a_run_is_adam_with_a_falling_rate_on_pefts_own_start(
+    tiny_model_dir: Path, depth: float, own: float | None
+) -> None:
     """The definition, written out with peft's and torch's own parts; with a trunk it is the same, with less work."""
     engine = TransformersEngine(tiny_model_dir, "cpu", depth=depth)
     assert (engine.trunk is None) == (depth == 1.0)
     texts = [code.text for code in EXAMPLES]
     with Wardrobe(engine) as wardrobe:
-        run = TuningRun(engine, wardrobe, texts, TuningSettings(4, 5e-3, 64, guard=False, seed=7))
+        run = TuningRun(engine, wardrobe, texts, TuningSettings(4, 5e-3, 64, guard=False, seed=7, depth=own))
         losses = [run.step() for _ in texts]
         learned = wardrobe.seat(run).tensors("study")
 
     model = AutoModelForCausalLM.from_pretrained(tiny_model_dir, dtype=torch.float32).eval()
     torch.manual_seed(7)
-    layers = f"model.layers.{engine.first}." if engine.first else ""
+    first = first_to_learn(model, own or depth)
+    layers = f"model.layers.{first}." if first else ""
     linear = [n for n, m in model.model.named_modules(prefix="model") if isinstance(m, torch.nn.Linear) and layers in n]
     config = LoraConfig(r=4, lora_alpha=4, lora_dropout=0.0, target_modules=linear, task_type="CAUSAL_LM")
     with warnings.catch_warnings():
@@ -165,7 +169,7 @@ def test_a_run_is_adam_with_a_falling_rate_on_pefts_own_start(tiny_model_dir: Pa
         decay.step()
     state = get_peft_model_state_dict(wrapped)
     assert learned.keys() == state.keys()
-    assert len(learned) == ADAPTER_TENSORS * (2 - engine.first) // 2
+    assert len(learned) == ADAPTER_TENSORS * (2 - first) // 2
     for name, value in state.items():
         torch.testing.assert_close(learned[name], value, atol=1e-6, rtol=0)
 
@@ -449,7 +453,7 @@ def test_all_steps_taken_is_all(bench: Bench) -> None:
 
 def test_a_rank_of_another_attachment_does_not_fit(tiny_model_dir: Path) -> None:
     engine = TransformersEngine(tiny_model_dir, "cpu")
-    lora = AttachedLora(engine.model, 4, engine.first)
+    lora = AttachedLora(engine.model, 4)
     with pytest.raises(ModelDamaged):
         lora.fill("serve", {name: value[:2] for name, value in lora.tensors("serve").items()})
     lora.detach()

@@ -41,7 +41,7 @@ class Pair:
         self.gguf = write_tiny_gguf(folder / "model.gguf", self.folder, family)
         self.torch = TransformersEngine(self.folder, "cpu", depth=1.0)
         self.llama = LlamaEngine(self.gguf, self.folder, "tiny", self.torch.codec, 1)
-        lora = AttachedLora(self.torch.model, RANK, self.torch.first)
+        lora = AttachedLora(self.torch.model, RANK)
         self._shapes = {name: value.shape for name, value in lora.tensors("serve").items()}
         lora.detach()
         self.by_torch = cache(self._by_torch)

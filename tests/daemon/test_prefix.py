@@ -1,6 +1,7 @@
 """What was read before is not read again, and never under another adapter."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,27 @@ def test_what_the_trunk_made_of_a_prompt_is_lent_to_an_adapter_above_it(engine: 
     assert lent_scores.spans == scored.spans
     assert lent_scores.log_probabilities == pytest.approx(scored.log_probabilities, abs=1e-4)
     assert_same(say(engine, "base", TEXT), base)
+
+
+def test_an_adapter_that_touches_the_trunk_borrows_nothing(engine: TransformersEngine) -> None:
+    """Nor does one above it that is worn afterwards see anything of it."""
+    upper = TuningSettings(rank=4, learning_rate=0.02, max_tokens=64, guard=False, seed=0)
+    adapters = [
+        tune(engine, [TEXT] * 4, prompt(TEXT), settings).adapter for settings in (replace(upper, depth=1.0), upper)
+    ]
+    assert engine.trunk is not None
+    assert [adapter.first for adapter in adapters if adapter] == [0, engine.trunk.first]
+    with Wardrobe(engine) as wardrobe:
+        base = say(engine, "base", TEXT)
+        for number, adapter in enumerate(adapters):
+            with wardrobe.wearing(adapter):
+                worn = say(engine, f"adapter {number}", TEXT, lender="base")
+                again = engine.score_again(TEXT, 0)
+                alone, scored = say(engine, None, TEXT), engine.score(TEXT, 0)
+            assert (worn.read_tokens == 1) == (number == 1)
+            assert_same(worn, alone)
+            assert again.log_probabilities == pytest.approx(scored.log_probabilities, abs=1e-4)
+        assert_same(say(engine, "base", TEXT), base)
 
 
 def test_who_has_read_nothing_like_it_lends_nothing(engine: TransformersEngine) -> None:

@@ -48,7 +48,7 @@ class Lesson:
 def tuning_digest(settings: Settings) -> str:
     """Stands for how a warm adapter is trained: with another one, it has to be trained anew."""
     tuning = settings.tune.model_dump(exclude={"steps"})
-    return settings_digest({**tuning, "seed": settings.seed, "warm": settings.warm.steps})
+    return settings_digest({**tuning, "depth": settings.warm.depth, "seed": settings.seed, "warm": settings.warm.steps})
 
 
 def plan_lesson(

@@ -64,6 +64,7 @@ class WarmRun:
             self.lesson.settings.seed,
             start,
             self.done,
+            depth=self.lesson.settings.warm.depth,
         )
         try:
             self.steps = (await self._accelerator.do(begin, Priority.WARM, Begun)).steps

@@ -286,6 +286,12 @@ class WarmSettings(_Section):
     steps: int = Field(
         default=64, ge=0, le=10_000, description="Training steps of the warm adapter, one a chunk; 0 trains none."
     )
+    depth: float = Field(
+        default=1.0,
+        gt=0.0,
+        le=1.0,
+        description="The share of the layers that it changes, from the top; it is trained behind everything else.",
+    )
     idle_seconds: float = Field(
         default=60.0,
         ge=0.0,

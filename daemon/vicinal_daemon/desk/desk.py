@@ -160,7 +160,8 @@ class Desk:
         found = await self._rooms.finder.find(job, files, Cancellation(), Stopwatch())
         if found.recipe is None:
             return "nothing to study"
-        if found.exact is not None or found.dropped is not None:
+        warm_serves = found.warm is not None and not settings.warm.start
+        if found.exact is not None or found.dropped is not None or warm_serves:
             return "ready"
         self._study_behind(job, found.recipe)
         return "studying"

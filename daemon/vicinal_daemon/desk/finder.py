@@ -141,7 +141,8 @@ class Finder:
     def _with_adapters(self, job: Job, choice: Choice, files: ModelFiles) -> Found:
         warm = self._store.warm(job.root, files.fingerprint)
         steps = min(job.settings.tune.steps, len(choice.selection.picks))
-        if steps == 0:
+        if steps == 0 or (warm is not None and job.budget is not None and not job.settings.warm.start):
+            # Where there is one, it says more than what is tuned for a request from the base (benchmarks/RESULTS.md).
             return Found(choice, warm=warm)
         recipe = recipe_for(job, choice, steps, files, warm if job.settings.warm.start else None, self._store)
         info, near = recipe.info, None

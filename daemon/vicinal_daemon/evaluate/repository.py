@@ -41,7 +41,11 @@ def result_settings(settings: Settings, extent: Extent) -> dict[str, Any]:
     sections = settings.model_dump(mode="json", include=set(DEPENDED_ON))
     values = {f"{section}.{key}": value for section, found in sections.items() for key, value in found.items()}
     return {
-        **{key: value for key, value in values.items() if key.split(".")[0] != "warm" or key == "warm.steps"},
+        **{
+            key: value
+            for key, value in values.items()
+            if key.split(".")[0] != "warm" or key in ("warm.steps", "warm.depth")
+        },
         "index.candidates": settings.index.candidates,
         "index.embedder": settings.index.embedder,
         "guard.scales": list(extent.scales),

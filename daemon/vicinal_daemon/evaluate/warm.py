@@ -4,6 +4,7 @@ Owns what it must not see. How it is chosen, trained and judged is what the daem
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from vicinal_daemon.background.choose import WarmOrder, warm_order
@@ -50,7 +51,7 @@ def warm_adapter(
         [headed(code.path, code.language, code.text) for code in codes(part)] for part in (order.picks, order.held_out)
     )
     offsets, most = engine.codec.offsets, settings.tune.max_tokens
-    run = TuningRun(engine, wardrobe, texts, tuning_settings(settings))
+    run = TuningRun(engine, wardrobe, texts, replace(tuning_settings(settings), depth=settings.warm.depth))
     if not run.steps:
         return None
     try:

@@ -4,7 +4,8 @@ Owns the loaded model and the device. It does not know where the files came from
 adapters are trained; whoever changes the model's modules must change them back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from vicinal_daemon.generate.engine import Cancelled, Generated, Mix, StopRule
 from vicinal_daemon.generate.prefix import Known, Prefixes
 from vicinal_daemon.generate.prompt import Prompt
 from vicinal_daemon.generate.reading import Reading
-from vicinal_daemon.generate.trunk import DEPTH, first_to_learn, trunk_of
+from vicinal_daemon.generate.trunk import DEPTH, Trunk, first_to_learn, trunk_of
 
 READ_AT_ONCE = 256
 """Tokens of a prompt that are read between two questions whether it was cancelled."""
@@ -67,10 +68,10 @@ class TransformersEngine:
         folder: config.json, *.safetensors and the tokenizer's files. Never touches the network.
         device: `auto`, `cuda`, `mps` or `cpu`.
         name: what users call the model; default: the folder's name.
-        depth: the share of the layers, from the top, that adapters touch.
+        depth: the share of the layers, from the top, that learn unless something else is said.
 
     Attributes:
-        first: the number of the first layer that they touch.
+        first: the number of the first layer that then learns.
         trunk: what is below it; None where this architecture cannot be cut, or all layers learn.
 
     Raises:
@@ -98,6 +99,22 @@ class TransformersEngine:
         self.first = first_to_learn(self.model, depth)
         self.trunk = trunk_of(self.model, self.first)
         self.prefixes = Prefixes()
+        self._touched: int | None = None
+
+    @contextmanager
+    def touched(self, first: int) -> Iterator[None]:
+        """To be told by whoever changes what the model's layers compute, from number `first` on, for as long as so."""
+        before, self._touched = self._touched, first
+        try:
+            yield
+        finally:
+            self._touched = before
+
+    @property
+    def whole_trunk(self) -> Trunk | None:
+        """The trunk, if it computes what it does bare; else, or if there is none, None."""
+        trunk = self.trunk
+        return trunk if trunk is not None and (self._touched is None or self._touched >= trunk.first) else None
 
     def score(self, text: str, start: int) -> Scores:
         """Score each token of `text` that ends behind character `start`, in one forward pass."""
@@ -108,9 +125,10 @@ class TransformersEngine:
         """As `score`, for a text that is scored under one adapter after the other: the trunk reads it once."""
         ids, spans = self.codec.encode(text)
         first = _first_scored(spans, start)
-        if self.trunk is None or first >= len(ids):
+        trunk = self.whole_trunk
+        if trunk is None or first >= len(ids):
             return self.score(text, start)
-        outputs = self.trunk.upper(self.trunk.states(ids))[first - 1 : -1]
+        outputs = trunk.upper(trunk.states(ids))[first - 1 : -1]
         said = torch.log_softmax(self.model.get_output_embeddings()(outputs).float(), -1)
         return Scores(tuple(spans[first:]), _chosen(said, ids[first:]))
 
@@ -170,8 +188,8 @@ class TransformersEngine:
         Args:
             under: the name of the model as it is now: another one for each adapter that is worn, for good. None
                 keeps nothing and reuses nothing.
-            lender: a name of the model without that adapter: what was read under it is only read by the layers that
-                adapters touch.
+            lender: a name of the model without that adapter: what was read under it is only read by the layers above
+                the trunk, if the adapter does not touch that.
         """
         reading: Reading | None = None
         saved = 0
@@ -203,8 +221,8 @@ class TransformersEngine:
     def _reading(self, under: str | None, lender: str | None, ids: Sequence[int], first: int) -> Reading:
         """Begin to read `ids`; the logits behind `ids[first - 1]` and all later ones will be wanted."""
         known = self.prefixes.find(under, ids[:first]) if under is not None else Known()
-        if not known.count and lender is not None and self.trunk is not None:
-            known = self.prefixes.lent(lender, ids, self.trunk)
+        if not known.count and lender is not None and self.whole_trunk is not None:
+            known = self.prefixes.lent(lender, ids, self.whole_trunk)
         return Reading(self.model, self.trunk, ids, known)
 
 

@@ -6,6 +6,7 @@ not know what is learned, or why.
 """
 
 import math
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ from peft.tuners.lora import LoraLayer
 
 from vicinal_daemon.errors import ModelDamaged, ModelUnusable
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
+
+_NUMBER = re.compile(r"\.(\d+)\.")
+"""A layer's number in the names of what is in it."""
 
 Slot = Literal["serve", "study"]
 Tensors = Mapping[str, torch.Tensor]
@@ -38,6 +42,11 @@ class Adapter:
     scale: float = 1.0
 
     @property
+    def first(self) -> int:
+        """The number of the lowest layer that it touches."""
+        return first_of(self.tensors)
+
+    @property
     def bytes(self) -> int:
         return sum(tensor.nbytes for tensor in self.tensors.values())
 
@@ -47,25 +56,38 @@ class Adapter:
         return all(bool(tensor.isfinite().all()) for tensor in self.tensors.values())
 
 
+def first_of(tensors: Tensors) -> int:
+    """The number of the lowest layer that these touch."""
+    return min((_number(name) for name in tensors), default=0)
+
+
+def _number(name: str) -> int:
+    found = _NUMBER.search(name)
+    return int(found[1]) if found else 0
+
+
 def rounded(tensors: Tensors, rank: int) -> Adapter:
     """A finished adapter: float16, so that it is on disk what it is in memory."""
     return Adapter({name: value.to("cpu", torch.float16) for name, value in tensors.items()}, rank)
 
 
 class AttachedLora:
-    """A model whose linear layers, from layer number `first` on, can wear a LoRA of two slots, or none: `wear`.
+    """A model whose linear layers can wear a LoRA of two slots, or none: `wear`.
+
+    What fills a slot says from which layer on the slot counts; the layers below compute what they do bare, bit for bit.
 
     Raises:
         ModelUnusable: the model has no layers that can.
     """
 
-    def __init__(self, model: Any, rank: int, first: int = 0) -> None:
+    def __init__(self, model: Any, rank: int) -> None:
         self.rank = rank
+        self._first: dict[Slot, int] = {"serve": 0, "study": 0}
         config = LoraConfig(
             r=rank,
             lora_alpha=rank,
             lora_dropout=0.0,
-            target_modules=_linear_layers(model, first) if first else "all-linear",
+            target_modules="all-linear",
             task_type="CAUSAL_LM",
         )
         # peft draws values for the new layers; the caller's generator is left as it was.
@@ -94,9 +116,9 @@ class AttachedLora:
             layer.set_scale(slot, scale)
 
     def parameters(self, slot: Slot) -> dict[str, torch.nn.Parameter]:
-        """A slot's own parameters, by peft's names."""
+        """A slot's own parameters, from the layer on from which it counts, by peft's names."""
         found = {}
-        for name, layer in self._layers.items():
+        for name, layer in self._from(self._first[slot]):
             found[f"{name}.lora_A.weight"] = layer.lora_A[slot].weight
             found[f"{name}.lora_B.weight"] = layer.lora_B[slot].weight
         return found
@@ -106,17 +128,21 @@ class AttachedLora:
         return {name: value.detach().clone() for name, value in self.parameters(slot).items()}
 
     def fill(self, slot: Slot, tensors: Tensors) -> None:
-        """Copy values into a slot; a parameter stays the object that it is.
+        """Copy values into a slot; a parameter stays the object that it is. It counts from their lowest layer on.
 
         Raises:
             ModelDamaged: they are not of this model and rank; the slot is as before.
         """
+        before, self._first[slot] = self._first[slot], first_of(tensors)
         parameters = self.parameters(slot)
         if {n: v.shape for n, v in parameters.items()} != {n: v.shape for n, v in tensors.items()}:
+            self._first[slot] = before
             raise ModelDamaged("the adapter does not fit this model", hint="delete it; it is learned anew")
         with torch.no_grad():
             for name, value in parameters.items():
                 value.copy_(tensors[name])
+        if self._worn == slot and before != self._first[slot]:
+            self._put_on(slot)
 
     def load(self, adapter: Adapter) -> None:
         """Wear `adapter` from now on."""
@@ -124,12 +150,15 @@ class AttachedLora:
         self.scale(adapter.scale)
         self.wear("serve")
 
-    def fresh(self, seed: int) -> dict[str, torch.Tensor]:
-        """Where learning starts: A random, B zero; the very numbers that peft draws after `manual_seed(seed)`."""
+    def fresh(self, seed: int, first: int = 0) -> dict[str, torch.Tensor]:
+        """Where learning starts, from layer number `first` on: A random, B zero.
+
+        The very numbers that peft draws for these layers after `manual_seed(seed)`.
+        """
         start = {}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            for name, layer in self._layers.items():
+            for name, layer in self._from(first):
                 a = torch.nn.Linear(layer.in_features, self.rank, bias=False).weight
                 b = torch.nn.Linear(self.rank, layer.out_features, bias=False).weight
                 torch.nn.init.kaiming_uniform_(a, a=math.sqrt(5))
@@ -147,15 +176,14 @@ class AttachedLora:
 
     def _put_on(self, slot: Slot | None) -> None:
         # With no active adapter a layer of peft's returns what its base layer does, untouched.
-        for layer in self._layers.values():
-            layer.set_adapter([slot] if slot else [], inference_mode=slot != "study")
+        first = self._first[slot] if slot else 0
+        for name, layer in self._layers.items():
+            counts = slot is not None and _number(name) >= first
+            layer.set_adapter([slot] if counts else [], inference_mode=slot != "study")
         self._worn = slot
 
-
-def _linear_layers(model: Any, first: int) -> list[str]:
-    """The names of the linear layers in the model's layers from number `first` on."""
-    above = {id(module) for layer in model.get_decoder().layers[first:] for module in layer.modules()}
-    return [n for n, module in model.named_modules() if isinstance(module, torch.nn.Linear) and id(module) in above]
+    def _from(self, first: int) -> list[tuple[str, Any]]:
+        return [(name, layer) for name, layer in self._layers.items() if _number(name) >= first]
 
 
 @contextmanager
@@ -164,9 +192,9 @@ def attached(engine: TransformersEngine, rank: int, seed: int) -> Iterator[Attac
 
     Its slot for study holds the start that `seed` gives; nothing is worn.
     """
-    lora = AttachedLora(engine.model, rank, engine.first)
+    lora = AttachedLora(engine.model, rank)
     try:
-        lora.fill("study", lora.fresh(seed))
+        lora.fill("study", lora.fresh(seed, engine.first))
         yield lora
     finally:
         lora.detach()
@@ -178,6 +206,6 @@ def applied(engine: TransformersEngine, adapter: Adapter | None) -> Iterator[Non
     if adapter is None or adapter.scale == 0:
         yield
         return
-    with attached(engine, adapter.rank, seed=0) as lora:
+    with attached(engine, adapter.rank, seed=0) as lora, engine.touched(adapter.first):
         lora.load(adapter)
         yield

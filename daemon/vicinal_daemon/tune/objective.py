@@ -20,10 +20,13 @@ Objective = Callable[[Sequence[int]], Callable[[], torch.Tensor]]
 it is called. The trunk has read them by then, with nothing worn."""
 
 
-def objective(engine: TransformersEngine, examples: Sequence[Sequence[int]]) -> Objective:
-    """The loss for a run over `examples`: that of a shortlist where the model can be cut, else the model's own."""
+def objective(engine: TransformersEngine, examples: Sequence[Sequence[int]], first: int) -> Objective:
+    """The loss for a run over `examples` in which layers from number `first` on learn.
+
+    That of a shortlist where the model can be cut below them, else the model's own.
+    """
     trunk = engine.trunk
-    if trunk is None:
+    if trunk is None or first < trunk.first:
         return lambda ids: lambda: _whole(engine.model, ids)
     shortlist = _Shortlist(engine.model.get_output_embeddings().weight, examples)
 

@@ -4,13 +4,14 @@ Owns the optimiser and its moments, and the falling learning rate. It does not k
 of the result is kept.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from vicinal_daemon.errors import ModelUnusable
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
+from vicinal_daemon.generate.trunk import first_to_learn
 from vicinal_daemon.tune.guard import WATCH_EVERY, Passage, Watch, loss
 from vicinal_daemon.tune.lora import Adapter, AttachedLora, Tensors, rounded
 from vicinal_daemon.tune.objective import objective
@@ -19,13 +20,21 @@ from vicinal_daemon.tune.wardrobe import Wardrobe
 
 @dataclass(frozen=True, slots=True)
 class TuningSettings:
-    """How to learn. `learning_rate` is Adam's; `max_tokens` cuts each example; `rank` is LoRA's r."""
+    """How to learn.
+
+    Attributes:
+        rank: LoRA's r.
+        learning_rate: Adam's, at the first step.
+        max_tokens: that each example is cut to.
+        depth: the share of the layers that learns; None: as the engine was told.
+    """
 
     rank: int
     learning_rate: float
     max_tokens: int
     guard: bool
     seed: int
+    depth: float | None = None
 
 
 class TuningRun:
@@ -33,7 +42,7 @@ class TuningRun:
 
     Args:
         examples: those too short to learn from are left out.
-        start: the adapter that it begins with; None: a new one, drawn by the seed.
+        start: the adapter that it begins with, whose layers learn on; None: a new one, drawn by the seed.
         done: steps taken in an earlier life; they are skipped, and `start` has their effect.
         watched: held-out text, if any. Once a look at it shows that the last steps did not help there, the run is over,
             and what was learned is what was best.
@@ -70,7 +79,10 @@ class TuningRun:
         self._settings = settings
         encoded = [engine.codec.encode(text)[0][: settings.max_tokens] for text in examples]
         self._examples = [ids for ids in encoded if len(ids) > 1]
-        self._objective = objective(engine, self._examples)
+        depth = settings.depth
+        new = engine.first if depth is None else first_to_learn(engine.model, depth)
+        self._first = new if start is None else start.first
+        self._objective = objective(engine, self._examples, self._first)
         self.steps = self._planned = len(self._examples)
         self.done = min(done, self.steps)
         self.losses: list[float] = []
@@ -102,19 +114,24 @@ class TuningRun:
         loss_of = self._objective(self._examples[self.done])
         lora.wear("study")
         try:
-            if self._watch is not None and not self.losses:
-                self._watch.start()
-            found = loss_of()
-            self._optimizer.zero_grad(set_to_none=True)
-            found.backward()  # type: ignore[no-untyped-call]
-            self._optimizer.step()
-            self._optimizer.zero_grad(set_to_none=True)
-            self.done += 1
-            self._look(lora)
+            with self._engine.touched(self._first):
+                self.losses.append(self._stepped(lora, loss_of))
         finally:
             lora.wear(None)
-        self.losses.append(float(found.detach()))
         return self.losses[-1]
+
+    def _stepped(self, lora: AttachedLora, loss_of: Callable[[], torch.Tensor]) -> float:
+        assert self._optimizer is not None  # noqa: S101 - `seat` has called `resume`
+        if self._watch is not None and not self.losses:
+            self._watch.start()
+        found = loss_of()
+        self._optimizer.zero_grad(set_to_none=True)
+        found.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        self.done += 1
+        self._look(lora)
+        return float(found.detach())
 
     def _look(self, lora: AttachedLora) -> None:
         """Now and then, and in the end, see whether the steps help where nothing was trained on."""
@@ -138,7 +155,7 @@ class TuningRun:
 
     def _start(self, lora: AttachedLora) -> Tensors:
         """What the run starts from."""
-        return _at_full_scale(self._begin) if self._begin is not None else lora.fresh(self._settings.seed)
+        return _at_full_scale(self._begin) if self._begin is not None else lora.fresh(self._settings.seed, self._first)
 
     def park(self, lora: AttachedLora) -> None:
         """See `Student`."""

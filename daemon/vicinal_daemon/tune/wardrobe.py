@@ -46,7 +46,7 @@ class Wardrobe:
         """The attachment, with this rank; what trains in one of another rank is parked first."""
         if self._lora is None or self._lora.rank != rank:
             self.close()
-            self._lora = AttachedLora(self._engine.model, rank, self._engine.first)
+            self._lora = AttachedLora(self._engine.model, rank)
         return self._lora
 
     def seat(self, student: Student) -> AttachedLora:
@@ -81,7 +81,8 @@ class Wardrobe:
                 self._served = adapter
             lora.scale(adapter.scale)
             lora.wear("serve")
-            yield
+            with self._engine.touched(adapter.first):
+                yield
         finally:
             lora.wear(None)
 

@@ -187,7 +187,9 @@ class Bench:
     def _begin(self, unit: Begin, cancelled: Cancelled) -> Begun:
         engine, wardrobe = self._tunable()
         _check(cancelled)
-        settings = TuningSettings(unit.rank, unit.learning_rate, unit.max_tokens, guard=True, seed=unit.seed)
+        settings = TuningSettings(
+            unit.rank, unit.learning_rate, unit.max_tokens, guard=True, seed=unit.seed, depth=unit.depth
+        )
         run = TuningRun(
             engine,
             wardrobe,

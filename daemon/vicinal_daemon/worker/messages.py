@@ -163,6 +163,8 @@ class Begin:
     done: int = 0
     """Steps taken in an earlier life of this run (a checkpoint): they are skipped, `start` has their effect."""
     watched: PromptShape | None = None
+    depth: float | None = None
+    """The share of the layers that learns; None: as in `Load`."""
 
 
 @dataclass(frozen=True, slots=True)
