@@ -33,7 +33,7 @@ def test_without_files_everything_is_default(tmp_path: Path) -> None:
     settings = config.load(tmp_path, {}, {}, tmp_path / "none.toml")
     assert settings.model.name == "smollm2-135m"
     assert settings.tune.steps == 8
-    assert settings.tune.learning_rate == 0.0015
+    assert settings.tune.learning_rate == 0.008
     assert settings.model.cache_dir.is_absolute()
     assert set(settings.origins.values()) == {"default"}
     assert set(settings.origins) == {row.key for row in config.settings_table()}

@@ -47,8 +47,9 @@ class Lesson:
 
 def tuning_digest(settings: Settings) -> str:
     """Stands for how a warm adapter is trained: with another one, it has to be trained anew."""
-    tuning = settings.tune.model_dump(exclude={"steps"})
-    return settings_digest({**tuning, "depth": settings.warm.depth, "seed": settings.seed, "warm": settings.warm.steps})
+    tuning, warm = settings.tune.model_dump(exclude={"steps"}), settings.warm
+    own = {"depth": warm.depth, "learning_rate": warm.learning_rate, "warm": warm.steps}
+    return settings_digest({**tuning, **own, "seed": settings.seed})
 
 
 def plan_lesson(

@@ -59,7 +59,7 @@ class WarmRun:
             self._name,
             self.lesson.examples,
             tuning.rank,
-            tuning.learning_rate,
+            self.lesson.settings.warm.learning_rate,
             tuning.max_tokens,
             self.lesson.settings.seed,
             start,
@@ -111,7 +111,7 @@ class WarmRun:
         if judged.scale == 0:
             raise ModelUnusable(
                 f"the training of the warm adapter of {info.workspace} came to nothing after {self.done} steps",
-                hint="lower tune.learning_rate",
+                hint="lower warm.learning_rate",
             )
         # The engine keeps few adapters in memory, and they are the requests'.
         await self._accelerator.do(Forget((key,)), Priority.WARM, Done)

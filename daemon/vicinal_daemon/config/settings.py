@@ -149,10 +149,10 @@ class TuneSettings(_Section):
         json_schema_extra=_NOT_FROM_REPO,
     )
     learning_rate: float = Field(
-        default=1.5e-3,
+        default=8e-3,
         ge=1e-6,
         le=0.1,
-        description="Adam's learning rate at the first step; it falls linearly.",
+        description="Adam's learning rate at the first step; it falls linearly. If all layers learn, 0.0015 is enough.",
     )
     max_tokens: int = Field(default=256, ge=16, le=8192, description="Tokens of one chunk that are trained on.")
     price: float = Field(
@@ -291,6 +291,9 @@ class WarmSettings(_Section):
         gt=0.0,
         le=1.0,
         description="The share of the layers that it changes, from the top; it is trained behind everything else.",
+    )
+    learning_rate: float = Field(
+        default=1.5e-3, ge=1e-6, le=0.1, description="As `tune.learning_rate`, for the training of the warm adapter."
     )
     idle_seconds: float = Field(
         default=60.0,

@@ -17,7 +17,7 @@ from vicinal_daemon.evaluate.statistics import Interval
 SPACE: Mapping[str, tuple[float, ...]] = {
     "prompt.picks": (0, 2, 4, 6),
     "tune.steps": (0, 4, 8),
-    "tune.learning_rate": (7e-4, 1.5e-3, 3e-3),
+    "tune.learning_rate": (4e-3, 8e-3, 1.6e-2),
     "select.noise": (0.03, 0.1, 0.3),
 }
 FIRST_TASKS = 2

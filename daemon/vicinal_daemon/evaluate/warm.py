@@ -51,7 +51,9 @@ def warm_adapter(
         [headed(code.path, code.language, code.text) for code in codes(part)] for part in (order.picks, order.held_out)
     )
     offsets, most = engine.codec.offsets, settings.tune.max_tokens
-    run = TuningRun(engine, wardrobe, texts, replace(tuning_settings(settings), depth=settings.warm.depth))
+    warm = settings.warm
+    tuning = replace(tuning_settings(settings), depth=warm.depth, learning_rate=warm.learning_rate)
+    run = TuningRun(engine, wardrobe, texts, tuning)
     if not run.steps:
         return None
     try:
