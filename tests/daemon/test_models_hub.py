@@ -38,6 +38,7 @@ def test_a_hub_model_is_pulled_without_pickles_or_code(hub: Hub, tmp_path: Path,
     models.verify("some/model", tmp_path)
 
 
+@pytest.mark.slow
 def test_a_hub_model_of_one_gguf_file_is_converted(hub: Hub, tmp_path: Path, tiny_gguf: Path) -> None:
     with hub("some/gguf", {"tiny.Q8_0.gguf": tiny_gguf.read_bytes(), "README.md": b"#"}) as small:
         models.pull("some/gguf", tmp_path, endpoint=small.address)

@@ -97,6 +97,7 @@ def test_a_known_model_is_pulled_checked_and_resolved(
     assert again.seen == []
 
 
+@pytest.mark.slow
 def test_damage_is_found_named_and_repaired(tmp_path: Path, tiny_known: dict[str, KnownModel]) -> None:
     folder = models.pull("tiny", tmp_path, known=tiny_known)
     weights = folder / "transformers" / "model.safetensors"
@@ -117,6 +118,7 @@ def test_damage_is_found_named_and_repaired(tmp_path: Path, tiny_known: dict[str
     models.verify("tiny", tmp_path, known=tiny_known)
 
 
+@pytest.mark.slow
 def test_an_interrupted_pull_keeps_what_was_downloaded_whole(
     tmp_path: Path, tiny_known: dict[str, KnownModel], tiny_gguf: Path
 ) -> None:
@@ -130,6 +132,7 @@ def test_an_interrupted_pull_keeps_what_was_downloaded_whole(
     models.verify("tiny", tmp_path, known=tiny_known)
 
 
+@pytest.mark.slow
 def test_two_pulls_at_once_do_the_work_once(tmp_path: Path, tiny_known: dict[str, KnownModel]) -> None:
     second = Stages()
     other = threading.Thread(target=models.pull, args=("tiny", tmp_path, second), kwargs={"known": tiny_known})

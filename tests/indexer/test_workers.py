@@ -49,6 +49,7 @@ with RepositoryIndex.open(Path(sys.argv[1]), Path(sys.argv[2])) as index:
 """
 
 
+@pytest.mark.slow
 def test_a_crash_costs_one_command(tmp_path: Path) -> None:
     root, data = tmp_path / "repo", tmp_path / "data"
     fill(root, 3)

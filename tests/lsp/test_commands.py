@@ -268,6 +268,7 @@ def test_a_client_without_settings_keeps_what_it_said_at_first(desk: Any) -> Non
     assert editor.inline(editor.open(desk.document())).result() == {"items": []}
 
 
+@pytest.mark.slow
 def test_a_daemon_killed_while_typing_is_replaced(desk: Any) -> None:
     editor = desk.editor()
     uri = editor.open(desk.document())
