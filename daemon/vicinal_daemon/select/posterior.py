@@ -54,6 +54,10 @@ class Posterior:
 
     def gains(self) -> Matrix:
         """(K,): by how much one more observation of each candidate would reduce the variance."""
+        if len(self._variances) == 1:  # as most requests; the time goes into the number of calls
+            alone: Matrix = self._to_prompts[:, 0] ** 2
+            alone /= self._noisy
+            return alone
         gains: Matrix = np.einsum("km,km->k", self._to_prompts, self._to_prompts)
         gains /= self._noisy
         gains /= len(self._variances)
@@ -72,7 +76,7 @@ class Posterior:
         # Rounding may take an exactly explained prompt a hair below zero.
         np.maximum(0.0, self._variances - share * share, out=self._variances)
         self._noisy -= column * column
-        self._to_prompts -= column[:, None] * share
+        self._to_prompts -= np.multiply.outer(column, share)
         self._count += 1
         return self.variance
 

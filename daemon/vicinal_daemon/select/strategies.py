@@ -98,8 +98,9 @@ def select(
     posterior = Posterior(kernel, noise)
     picks: list[int] = []
     variances = [posterior.variance]
+    situation = Situation(kernel, posterior, picks, balance, seed)  # sees the picks as they come
     while len(picks) < limit and most > 0 and len(spent) < len(kernel):
-        worth = rule.worth(Situation(kernel, posterior, picks, balance, seed))
+        worth = rule.worth(situation)
         if spent:
             worth[spent] = NEVER
         best = worth.max()
