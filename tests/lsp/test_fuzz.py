@@ -1,12 +1,12 @@
 """10,000 random edits and requests against a model of the document: no error, no stale answer, no other text."""
 
-import hashlib
 import os
 import random
 import sys
 from pathlib import Path
 
 import pytest
+from echoes import digest_of
 
 from vicinal_lsp.scripted import Editor, Json, Refused, Reply
 
@@ -30,15 +30,6 @@ PIECES = (
     "def f(a):\n    return ",
     "if x {\r\n\ty()\r\n}\r\n",
 )
-
-
-def digest(text: str, offset: int) -> str:
-    """What the echo answers for a text and a place, by the daemon's way to count: lines end at a newline alone."""
-    start = text.rfind("\n", 0, offset) + 1
-    end = text.find("\n", offset)
-    row = text[start : end if end != -1 else len(text)].removesuffix("\r")
-    place = f"{text.count(chr(10), 0, offset) + 1}:{min(offset - start, len(row)) + 1}"
-    return hashlib.sha256(f"{place}\n{text}".encode()).hexdigest()
 
 
 class Fuzz:
@@ -130,10 +121,10 @@ def test_random_edits_and_requests(tmp_path: Path, seed: int) -> None:
         final.result()
         told = editor.told("vicinal/answer")
         assert told[-1]["version"] == editor.versions[uri]
-        assert told[-1]["model"] == digest(fuzz.text, len(fuzz.text))
+        assert told[-1]["model"] == digest_of(fuzz.text, len(fuzz.text))
         for answer in told:
             text = fuzz.history[answer["version"]]
-            assert answer["model"] == digest(text, offset_of(text, answer["position"]))
+            assert answer["model"] == digest_of(text, offset_of(text, answer["position"]))
         assert len(told) > STEPS // 50
         versions = [answer["version"] for answer in told]
         assert versions == sorted(versions)  # an older text is never answered after a newer one

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from echoes import digest_of
 
 from vicinal_lsp.scripted import INLINE, Editor
 
@@ -34,16 +35,21 @@ def test_a_request_sees_the_text_that_its_client_had(tmp_path: Path, kind: type[
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(str(Path(path).resolve()) for path in sys.path if path)}
     with kind([*ECHO, *arguments], environment, tmp_path / "errors") as editor:
         editor.initialize(options={"minConfidence": 0})
-        uri = editor.open_uri("untitled:1", "order = f(")
-        end = {"line": 0, "character": 10}
+        text = "order = f("
+        uri = editor.open_uri("untitled:1", text)
+        offset = len(text)
+        end = {"line": 0, "character": offset}
         asked = {"textDocument": {"uri": uri}, "position": end, "context": {"triggerKind": 1}}
         change = {"range": {"start": end, "end": end}, "text": "b, "}
-        for number in range(2, 7):
-            changed = {"textDocument": {"uri": uri, "version": number}, "contentChanges": [change]}
+        for version in range(1, 6):
+            changed = {"textDocument": {"uri": uri, "version": version + 1}, "contentChanges": [change]}
             editor.raw(
-                frame({"id": f"early {number}", "method": INLINE, "params": asked})
+                frame({"id": f"early {version}", "method": INLINE, "params": asked})
                 + frame({"method": "textDocument/didChange", "params": changed})
             )
-            reply = editor.awaited(f"early {number}")
-            assert reply == {"items": []}
+            editor.awaited(f"early {version}")
+            editor.until(lambda version=version: len(editor.told("vicinal/answer")) == version)
+            told = editor.told("vicinal/answer")[-1]
+            assert (told["version"], told["model"]) == (version, digest_of(text, offset))
+            text = text[:offset] + "b, " + text[offset:]
         assert editor.quit() == 0
