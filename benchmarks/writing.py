@@ -31,7 +31,7 @@ from vicinal_daemon.tune.lora import Adapter, AttachedLora
 from vicinal_daemon.tune.wardrobe import Wardrobe
 from vicinal_daemon.worker.bench import Bench
 from vicinal_daemon.worker.messages import Load, PromptShape, Wear, Write
-from vicinal_daemon.worker.writers import _lora
+from vicinal_daemon.worker.writers import lora_of
 
 CODE = Path(__file__).read_text(encoding="utf-8")
 AT_ONCE = 256
@@ -89,14 +89,14 @@ class Llama:
         return time.perf_counter() - started
 
 
-def adapter_for(engine: TransformersEngine, rank: int) -> Adapter:
-    """Small random numbers of the right shapes."""
+def adapter_for(engine: TransformersEngine, rank: int, size: float = 0.01) -> Adapter:
+    """Random numbers of about this size, of the right shapes for the layers that learn."""
     lora = AttachedLora(engine.model, rank)
     lora.fill("serve", lora.fresh(0, engine.first))
     generator = torch.Generator().manual_seed(0)
     shapes = {name: value.shape for name, value in lora.tensors("serve").items()}
     lora.detach()
-    return Adapter({n: (torch.randn(s, generator=generator) * 0.01).half() for n, s in shapes.items()}, rank)
+    return Adapter({n: (torch.randn(s, generator=generator) * size).half() for n, s in shapes.items()}, rank)
 
 
 def main() -> None:
@@ -150,11 +150,11 @@ def main() -> None:
 
 def export(adapter: Adapter, file: Path, folder: Path, target: Path) -> None:
     """The adapter as llama.cpp reads it."""
-    from vicinal_daemon.generate.llama.layout import layout_of
+    from vicinal_daemon.generate.llama.layout import see_layout
     from vicinal_daemon.generate.llama.lora import write_lora
 
-    lora = _lora(adapter)
-    write_lora(lora, layout_of(file, folder, lora.one_layer()), target)
+    lora = lora_of(adapter)
+    write_lora(lora, see_layout(file, folder, lora.one_layer()), target)
 
 
 def show_keystroke(bench: Bench, raw: Llama, engine: TransformersEngine, adapter: Path, repeats: int) -> None:

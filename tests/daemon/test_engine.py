@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from vicinal_daemon.errors import ModelDamaged, ModelUnusable
+from vicinal_daemon.generate.engine import READ_AT_ONCE
 from vicinal_daemon.generate.prompt import Prompt
 from vicinal_daemon.generate.transformers_engine import TransformersEngine, choose_device
 
@@ -40,6 +41,24 @@ def test_scoring_a_tail_gives_the_same_numbers_as_scoring_it_all(engine: Transfo
     tail = engine.score(TEXT, start)
     whole = engine.score(TEXT, 0)
     assert tail.log_probabilities == pytest.approx(whole.between(start, len(TEXT)), abs=1e-4)
+
+
+@pytest.mark.parametrize("beyond", [0, 1, 2, 100])
+def test_a_long_text_is_scored_piece_by_piece_as_at_once(engine: TransformersEngine, beyond: int) -> None:
+    """Also where the last piece is the last token alone, of which nothing is scored."""
+    spans = engine.codec.encode(TEXT * 80)[1]
+    text = (TEXT * 80)[: spans[2 * READ_AT_ONCE + beyond][0]]
+    ids, spans = engine.codec.encode(text)
+    said = engine.model(torch.tensor([ids])).logits[0].log_softmax(-1)
+    for first in (1, READ_AT_ONCE, READ_AT_ONCE + 1, len(ids) - 1):
+        expected = [float(said[i - 1, ids[i]]) for i in range(first, len(ids))]
+        for scores in (
+            engine.score(text, spans[first][0]),
+            engine.score_again(text, spans[first][0]),
+            engine.score_under(None, text, spans[first][0], mix=lambda _, row: row),
+        ):
+            assert scores.log_probabilities == pytest.approx(expected, abs=1e-4)
+            assert scores.spans == tuple(spans[first:])
 
 
 def test_nothing_to_score_is_no_error(engine: TransformersEngine) -> None:

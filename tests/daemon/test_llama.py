@@ -15,13 +15,14 @@ from vicinal_daemon.errors import ModelDamaged, ModelUnusable
 from vicinal_daemon.generate.codec import Codec
 from vicinal_daemon.generate.llama import LlamaEngine, Lora
 from vicinal_daemon.generate.llama.copies import file_to_read
-from vicinal_daemon.generate.llama.layout import interleaved, layout_of
+from vicinal_daemon.generate.llama.layout import interleaved, layout_of, see_layout
 from vicinal_daemon.generate.opening import LlamaFiles, engine_for, open_llama
 from vicinal_daemon.generate.prefix import KEPT
 from vicinal_daemon.generate.prompt import Prompt
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.models.tiny import Family, write_tiny_gguf, write_tiny_model
 from vicinal_daemon.tune.lora import Adapter, AttachedLora, applied
+from vicinal_daemon.worker.writers import lora_of
 
 pytest.importorskip("llama_cpp", reason="the extra vicinal[llama] is not installed")
 pytestmark = pytest.mark.llama
@@ -40,7 +41,9 @@ class Pair:
         self.folder = write_tiny_model(folder / "model", family=family)
         self.gguf = write_tiny_gguf(folder / "model.gguf", self.folder, family)
         self.torch = TransformersEngine(self.folder, "cpu", depth=1.0)
-        self.llama = LlamaEngine(self.gguf, self.folder, "tiny", self.torch.codec, 1)
+        self.llama = LlamaEngine(
+            self.gguf, self.folder, "tiny", self.torch.codec, 1, self.gguf.with_name("layout.json")
+        )
         lora = AttachedLora(self.torch.model, RANK)
         self._shapes = {name: value.shape for name, value in lora.tensors("serve").items()}
         lora.detach()
@@ -61,10 +64,6 @@ class Pair:
         lora = lora_of(adapter) if adapter is not None else None
         made = self.llama.generate_under(under, prompt, lambda text: False, max_tokens=6, lora=lora)
         return made.text, made.log_probabilities
-
-
-def lora_of(adapter: Adapter) -> Lora:
-    return Lora({name: value.numpy() for name, value in adapter.tensors.items()}, adapter.rank, adapter.scale)
 
 
 @pytest.fixture(scope="module", params=["llama", "qwen2"])
@@ -147,13 +146,24 @@ def test_a_prompt_that_is_too_long_is_a_typed_error(pair: Pair) -> None:
 def test_the_layout_is_seen_not_known(pair: Pair, tmp_path: Path) -> None:
     modules = lora_of(pair.adapter(1)).one_layer()
     assert len(modules) == 7
-    heads = layout_of(pair.gguf, pair.folder, modules).heads
-    assert heads == (
-        {"attn_q": 4, "attn_k": 2} if layout_of(pair.gguf, pair.folder, []).architecture == "llama" else {}
-    )
+    layout = see_layout(pair.gguf, pair.folder, modules)
+    mixed = {kind: heads for kind, heads in layout.heads.items() if heads}
+    assert mixed == ({"attn_q": 4, "attn_k": 2} if layout.architecture == "llama" else {})
     stranger = write_tiny_model(tmp_path / "stranger", seed=9)
     with pytest.raises(ModelUnusable, match="is not"):
-        layout_of(pair.gguf, stranger, modules)
+        see_layout(pair.gguf, stranger, modules)
+
+
+def test_a_layout_is_noted_and_what_was_not_compared_is_looked_at_anew(pair: Pair, tmp_path: Path) -> None:
+    modules, note, gone = lora_of(pair.adapter(1)).one_layer(), tmp_path / "new" / "layout.json", tmp_path / "gone"
+    some = layout_of(pair.gguf, pair.folder, modules[:2], note)
+    assert layout_of(gone, gone, modules[:2], note) == some
+    whole = layout_of(pair.gguf, pair.folder, modules, note)
+    assert whole.heads.keys() > some.heads.keys()
+    assert layout_of(gone, gone, modules, note) == whole
+    note.write_text("{")
+    assert layout_of(pair.gguf, pair.folder, modules, note) == whole
+    assert layout_of(pair.gguf, pair.folder, modules, pair.gguf / "no folder") == whole
 
 
 def test_an_adapter_of_another_model_is_refused(pair: Pair) -> None:
@@ -181,7 +191,7 @@ def test_a_damaged_file_is_a_typed_error(pair: Pair, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.gguf"
     damaged.write_bytes(pair.gguf.read_bytes()[:2000])
     with pytest.raises(ModelDamaged):
-        LlamaEngine(damaged, pair.folder, "tiny", Codec(pair.folder), 1)
+        LlamaEngine(damaged, pair.folder, "tiny", Codec(pair.folder), 1, tmp_path / "layout.json")
 
 
 def test_a_copy_is_made_once_and_says_the_same(pair: Pair, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from vicinal_daemon.memory import Gate, Memory, TokenStore, default_gate
 from vicinal_daemon.memory.gate import GATE_FEATURES, MATCH_FEATURES
+from vicinal_daemon.memory.memory import LEAST
 from vicinal_daemon.memory.store import LONGEST
 
 VOCABULARY = 5
@@ -119,3 +120,25 @@ def test_what_is_fitted_is_what_the_product_computes(
     recorder.mix([0, *context], model)
     recorder.finish(truth)
     assert fitting["nats"](recorder.examples, gate) == pytest.approx(-memory.mix([0, *context], model)[truth], abs=1e-4)
+
+
+@given(st.dictionaries(st.sampled_from("abc"), tokens), tokens, st.integers(1, 4))
+def test_a_guess_is_what_followed_on_one_of_the_longest_matches(
+    passages: dict[str, list[int]], context: list[int], most: int
+) -> None:
+    memory = Memory(TokenStore(passages), "open", array([]), array([]), TRUSTING)
+    guess = memory.guess(context, most)
+    found = by_hand(passages, context)
+    longest = max((length for length, *_ in found), default=0)
+    if longest < LEAST:
+        assert guess == []
+        return
+    followed = [passages[name][at : at + min(most, longest)] for length, _, name, at in found if length == longest]
+    assert guess in followed
+
+
+def test_both_sides_of_the_cursor_are_guessed_from() -> None:
+    memory = Memory(TokenStore({}), "open", array([1, 2, 3]), array([3, 4, 0]), TRUSTING)
+    assert memory.guess([1, 2], 8) == [3]
+    assert memory.guess([3, 4], 8) == [0]
+    assert memory.guess([4], 8) == []

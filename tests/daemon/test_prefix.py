@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from transformers.cache_utils import DynamicCache, DynamicSlidingWindowLayer
 
-from vicinal_daemon.generate.engine import Generated
+from vicinal_daemon.generate.engine import READ_AT_ONCE, Generated
 from vicinal_daemon.generate.prefix import KEPT, Prefixes, common
 from vicinal_daemon.generate.prompt import Prompt
-from vicinal_daemon.generate.transformers_engine import READ_AT_ONCE, TransformersEngine
+from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.tune.tuner import TuningSettings, tune
 from vicinal_daemon.tune.wardrobe import Wardrobe
 

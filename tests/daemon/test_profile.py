@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from vicinal_daemon.generate.decode import Logits
 from vicinal_daemon.generate.prompt import Prompt
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.profile import probes
@@ -153,12 +154,22 @@ def test_every_probe_is_a_part_and_is_taken_off_again() -> None:
     assert (probes.runs.objective, probes.engines.greedy) == others  # type: ignore[attr-defined]
 
 
+class Silent:
+    """A memory that knows nothing."""
+
+    def mix(self, context: Sequence[int], said: Logits) -> Logits:
+        return said
+
+    def guess(self, context: Sequence[int], most: int) -> list[int]:
+        return []
+
+
 def test_writing_is_told_apart_and_says_the_same(engine: TransformersEngine) -> None:
     text = "def total(items):\n    return sum(items)\n"
     prompt = Prompt(text, (0, len(text)))
 
     def written() -> str:
-        return engine.generate(prompt, lambda _: False, max_tokens=6, mix=lambda _, said: said).text
+        return engine.generate(prompt, lambda _: False, max_tokens=6, memory=Silent()).text
 
     recorder = Recorder()
     meter = Meter(engine, recorder)

@@ -16,7 +16,7 @@ from vicinal_daemon.generate.healing import Vocabulary, byte_level_token, senten
 from vicinal_daemon.generate.prompt import FillInTheMiddle
 
 TEXTS_IN_MEMORY = 64
-"""Texts whose tokens are remembered: the evidence in a prompt is the same at every keystroke."""
+"""Texts whose tokens are remembered: evidence is the same at every keystroke, a prompt for every alternative."""
 
 # (prefix, suffix, middle) of the model families that know fill-in-the-middle.
 _FILL_IN_THE_MIDDLE = (
@@ -54,12 +54,16 @@ class Codec:
         known = self._tokenizer.get_vocab()
         self.ends: set[int] = set(self._tokenizer.all_special_ids)
         self.fill_in_the_middle = next((marks for marks in _FILL_IN_THE_MIDDLE if marks.prefix in known), None)
-        self._spans = lru_cache(TEXTS_IN_MEMORY)(lambda text: self.encode(text)[1])
+        self._encoded = lru_cache(TEXTS_IN_MEMORY)(self._encode)
 
     def encode(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         """Token ids and their spans in characters; marks in `text` become special tokens, as in training."""
+        ids, spans = self._encoded(text)
+        return list(ids), list(spans)
+
+    def _encode(self, text: str) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
         encoded = self._tokenizer(text, return_offsets_mapping=True)
-        ids, spans = list(encoded["input_ids"]), list(encoded["offset_mapping"])
+        ids, spans = tuple(encoded["input_ids"]), tuple(encoded["offset_mapping"])
         if ids and ids[-1] == self._tokenizer.eos_token_id and spans[-1] == (0, 0):
             return ids[:-1], spans[:-1]  # some tokenizers end every text; ours goes on
         return ids, spans
@@ -71,7 +75,7 @@ class Codec:
 
     def offsets(self, text: str) -> Sequence[tuple[int, int]]:
         """[start, end) in characters of each token of `text`."""
-        return self._spans(text)
+        return self._encoded(text)[1]
 
     def chat(self, system: str, user: str) -> str:
         """The text that a model for conversations expects, up to where it answers; plain text for other models.
@@ -99,3 +103,8 @@ class Codec:
         special = set(self._tokenizer.all_special_ids) | set(self._tokenizer.added_tokens_decoder)
         names = self._tokenizer.convert_ids_to_tokens(range(len(self._tokenizer)))
         return Vocabulary([b"" if i in special or name is None else to_bytes(name) for i, name in enumerate(names)])
+
+    @cached_property
+    def line_ends(self) -> frozenset[int]:
+        """Tokens that have the end of a line in them."""
+        return frozenset(token for token, piece in enumerate(self.vocabulary.tokens) if b"\n" in piece)

@@ -5,7 +5,7 @@ Owns the types; knows no framework.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, Required, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,35 @@ StopRule = Callable[[str], bool]
 Cancelled = Callable[[], bool]
 Mix = Callable[[Sequence[int], NDArray[np.float32]], NDArray[np.float32]]
 """What the repository says of the next token, mixed in: (tokens so far, (V,) log p of the model) -> (V,) log p."""
+
+
+Guess = Callable[[Sequence[int], int], Sequence[int]]
+"""What the repository takes for the next tokens: (tokens so far, so many at most) -> tokens, none if it has no idea."""
+
+
+class Recall(Protocol):
+    """A memory of the repository's tokens, as it is asked while a text is written."""
+
+    def mix(self, context: Sequence[int], said: NDArray[np.float32], /) -> NDArray[np.float32]:
+        """See `Mix`."""
+        ...
+
+    def guess(self, context: Sequence[int], most: int, /) -> Sequence[int]:
+        """See `Guess`."""
+        ...
+
+
+READ_AT_ONCE = 256
+"""Tokens of a prompt that are read between two questions whether it was cancelled."""
+
+
+class How(TypedDict, total=False):
+    """How a prompt is continued; see `Engine.generate`."""
+
+    max_tokens: Required[int]
+    cancelled: Cancelled
+    rank: int
+    memory: Recall | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +61,7 @@ class Generated:
         read_tokens: of these, the ones that had to be read; the others were known from before.
         read_seconds: that reading them took.
         tokens: generated, with those that only healed.
+        guessed: of these, the ones that needed no reading of their own.
         finished: whether it ended by itself, by an end token or the stop rule.
         first_entropy: in nats, of the distribution from which the first of `log_probabilities` was taken, after
             healing; 0 if there is none.
@@ -44,6 +74,7 @@ class Generated:
     read_tokens: int = 0
     read_seconds: float = field(default=0.0, compare=False)
     tokens: int = 0
+    guessed: int = 0
     finished: bool = False
     first_entropy: float = 0.0
 
@@ -68,18 +99,10 @@ class Engine(Protocol):
     device_name: str
     codec: Codec
 
-    def generate(
-        self,
-        prompt: Prompt,
-        stop: StopRule,
-        *,
-        max_tokens: int,
-        cancelled: Cancelled = lambda: False,
-        rank: int = 0,
-        mix: Mix | None = None,
-    ) -> Generated:
+    def generate(self, prompt: Prompt, stop: StopRule, **how: Unpack[How]) -> Generated:
         """Continue the prompt greedily until `stop(text)`, an end token, `max_tokens`, or `cancelled()`.
 
-        Another `rank` than 0 writes something else: see `decode.greedy`. `mix` has its say at each token.
+        Another `rank` than 0 writes something else: see `decode.greedy`. A memory has its say at each token, and
+        guesses what comes next, which saves readings (`drafting`).
         """
         ...

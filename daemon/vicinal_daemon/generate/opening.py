@@ -16,6 +16,8 @@ from vicinal_daemon.generate.llama import LlamaEngine
 from vicinal_daemon.generate.llama.copies import Wanted, file_to_read
 from vicinal_daemon.generate.transformers_engine import choose_device
 
+LAYOUT = "layout.json"
+
 EngineName = Literal["transformers", "llama"]
 
 
@@ -25,7 +27,7 @@ class LlamaFiles:
 
     Attributes:
         gguf: the file.
-        copies: the folder for its copies, of this content alone.
+        copies: the folder for its copies and notes, of this content alone.
         wanted: see `copies.file_to_read`.
     """
 
@@ -59,4 +61,4 @@ def open_llama(files: LlamaFiles | None, folder: Path, name: str, codec: Codec) 
         )
     threads = torch.get_num_threads()
     file = file_to_read(files.gguf, files.copies, files.wanted, threads)
-    return LlamaEngine(file, folder, name, codec, threads)
+    return LlamaEngine(file, folder, name, codec, threads, files.copies / LAYOUT)

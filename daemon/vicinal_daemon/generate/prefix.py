@@ -69,8 +69,8 @@ class Prefixes:
 
     def keep(self, under: str, tokens: Sequence[int], cache: Any, states: torch.Tensor | None = None) -> None:
         """Remember what was read; it takes the place of what it continues, else of the oldest."""
-        if not tokens or not all(type(layer) is DynamicLayer for layer in cache.layers):
-            return  # sliding windows and recurrent states cannot be cut back
+        if not tokens or not can_be_cut(cache):
+            return
         read = _Read(under, tuple(tokens), cache, states)
         others = [r for r in self._kept if not (r.under == under and common(r.tokens, tokens) * 2 >= len(r.tokens))]
         self._kept = [read, *others][: self._most]
@@ -90,6 +90,11 @@ def common(first: Sequence[int], second: Sequence[int]) -> int:
     return next(
         (i for i, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), min(len(first), len(second))
     )
+
+
+def can_be_cut(cache: Any) -> bool:
+    """Whether a cache knows how it was some tokens ago: sliding windows and recurrent states do not."""
+    return all(type(layer) is DynamicLayer for layer in cache.layers)
 
 
 def _beginning(read: _Read, count: int) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from vicinal_daemon.generate.prefix import Known, Prefixes
+from vicinal_daemon.generate.prefix import Known, Prefixes, can_be_cut
 from vicinal_daemon.generate.trunk import Trunk
 
 
@@ -44,6 +44,18 @@ class Reading:
             lent = self._model.get_output_embeddings()(self._outputs[own - wanted :]).float()
             logits = torch.cat([lent, logits])
         return logits
+
+    @property
+    def can_unread(self) -> bool:
+        """Whether the cache can be cut back; one of sliding windows or recurrent states cannot."""
+        return self._cache is not None and can_be_cut(self._cache)
+
+    def unread(self, count: int) -> None:
+        """Take back the last `count` tokens of the last piece, not all of it."""
+        del self.tokens[-count:]
+        self._cache.crop(-count)
+        if self._trunk is not None:
+            self._states[-1] = self._states[-1][:-count]
 
     def keep(self, prefixes: Prefixes, under: str) -> None:
         """Remember it under a name."""

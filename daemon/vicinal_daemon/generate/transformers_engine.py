@@ -4,11 +4,11 @@ Owns the loaded model and the device. It does not know where the files came from
 adapters are trained; whoever changes the model's modules must change them back.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from safetensors import SafetensorError
@@ -18,14 +18,12 @@ from transformers.utils import logging as transformers_logging
 from vicinal_daemon.errors import ModelDamaged, ModelUnusable
 from vicinal_daemon.generate.codec import Codec
 from vicinal_daemon.generate.decode import Logits, greedy
-from vicinal_daemon.generate.engine import Cancelled, Generated, Mix, StopRule
+from vicinal_daemon.generate.drafting import Drafting, pieces
+from vicinal_daemon.generate.engine import READ_AT_ONCE, Cancelled, Generated, How, Mix, Recall, StopRule
 from vicinal_daemon.generate.prefix import Known, Prefixes
 from vicinal_daemon.generate.prompt import Prompt
 from vicinal_daemon.generate.reading import Reading
 from vicinal_daemon.generate.trunk import DEPTH, Trunk, first_to_learn, trunk_of
-
-READ_AT_ONCE = 256
-"""Tokens of a prompt that are read between two questions whether it was cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +115,7 @@ class TransformersEngine:
         return trunk if trunk is not None and (self._touched is None or self._touched >= trunk.first) else None
 
     def score(self, text: str, start: int) -> Scores:
-        """Score each token of `text` that ends behind character `start`, in one forward pass."""
+        """Score each token of `text` that ends behind character `start`."""
         return self.score_under(None, text, start)
 
     @torch.no_grad()
@@ -128,9 +126,11 @@ class TransformersEngine:
         trunk = self.whole_trunk
         if trunk is None or first >= len(ids):
             return self.score(text, start)
-        outputs = trunk.upper(trunk.states(ids))[first - 1 : -1]
-        said = torch.log_softmax(self.model.get_output_embeddings()(outputs).float(), -1)
-        return Scores(tuple(spans[first:]), _chosen(said, ids[first:]))
+        outputs, head = trunk.upper(trunk.states(ids))[first - 1 : -1], self.model.get_output_embeddings()
+        found: list[float] = []
+        for rows, chosen in zip(torch.split(outputs, READ_AT_ONCE), _pieces(ids[first:]), strict=True):
+            found += _chosen(head(rows).float(), chosen)
+        return Scores(tuple(spans[first:]), tuple(found))
 
     @torch.inference_mode()
     def score_under(
@@ -146,28 +146,27 @@ class TransformersEngine:
         if first >= len(ids):
             return Scores((), ())
         reading = self._reading(under, lender, ids, first)
-        logits = reading.read(ids[len(reading.tokens) :], len(ids) - first + 1)
+        found: list[float] = []
+        for piece in _pieces(ids[len(reading.tokens) :]):
+            end = len(reading.tokens) + len(piece)
+            # Behind the first token before the scored ones and all later ones; what was read before has been scored.
+            wanted = max(1, end - (first - 1) - len(found))
+            logits = reading.read(piece, wanted)[: len(ids) - 1 - (end - wanted)]
+            if end < first:
+                continue
+            at = first + len(found)
+            if mix is None:
+                found += _chosen(logits, ids[at : at + len(logits)])
+            else:
+                said = torch.log_softmax(logits, -1).cpu().numpy()
+                found += [float(mix(ids[:n], row)[ids[n]]) for n, row in enumerate(said, start=at)]
         if under is not None:
             reading.keep(self.prefixes, under)
-        said = torch.log_softmax(logits[:-1], -1)
-        if mix is not None:
-            rows = said.cpu().numpy()
-            mixed = (float(mix(ids[:at], row)[ids[at]]) for at, row in enumerate(rows, start=first))
-            return Scores(tuple(spans[first:]), tuple(mixed))
-        return Scores(tuple(spans[first:]), _chosen(said, ids[first:]))
+        return Scores(tuple(spans[first:]), tuple(found))
 
-    def generate(
-        self,
-        prompt: Prompt,
-        stop: StopRule,
-        *,
-        max_tokens: int,
-        cancelled: Cancelled = lambda: False,
-        rank: int = 0,
-        mix: Mix | None = None,
-    ) -> Generated:
+    def generate(self, prompt: Prompt, stop: StopRule, **how: Unpack[How]) -> Generated:
         """See `Engine.generate`."""
-        return self.generate_under(None, prompt, stop, max_tokens=max_tokens, cancelled=cancelled, rank=rank, mix=mix)
+        return self.generate_under(None, prompt, stop, **how)
 
     def generate_under(
         self,
@@ -178,7 +177,7 @@ class TransformersEngine:
         max_tokens: int,
         cancelled: Cancelled = lambda: False,
         rank: int = 0,
-        mix: Mix | None = None,
+        memory: Recall | None = None,
         lender: str | None = None,
     ) -> Generated:
         """As `generate`; what was read of an earlier prompt under the same name is not read again.
@@ -191,32 +190,18 @@ class TransformersEngine:
             lender: a name of the model without that adapter: what was read under it is only read by the layers above
                 the trunk, if the adapter does not touch that.
         """
-        reading: Reading | None = None
-        saved = 0
-
-        @torch.inference_mode()
-        def next_logits(tokens: list[int]) -> Logits | None:
-            nonlocal reading, saved
-            if reading is None:
-                reading = self._reading(under, lender, tokens, len(tokens))
-                saved = len(reading.tokens)
-                tokens = tokens[saved:]
-            for start in range(0, len(tokens), READ_AT_ONCE):
-                if start and cancelled():
-                    return None
-                last = reading.read(tokens[start : start + READ_AT_ONCE], 1)
-            logits: Logits = last[0].cpu().numpy()
-            return logits
-
+        reader = _Reader(lambda tokens, first: self._reading(under, lender, tokens, first), cancelled)
+        drafting = Drafting(reader, memory.guess if memory is not None else None, self.codec.line_ends)
+        mix = memory.mix if memory is not None else None
         generated = greedy(
-            self.codec, next_logits, prompt, stop, max_tokens=max_tokens, cancelled=cancelled, rank=rank, mix=mix
+            self.codec, drafting, prompt, stop, max_tokens=max_tokens, cancelled=cancelled, rank=rank, mix=mix
         )
-        if reading is None:
+        if reader.reading is None:
             return generated
         if under is not None:
-            reading.keep(self.prefixes, under)
-        read_tokens = max(0, min(len(reading.tokens), generated.prompt_tokens) - saved)
-        return replace(generated, read_tokens=read_tokens)
+            reader.reading.keep(self.prefixes, under)
+        read_tokens = max(0, min(len(reader.reading.tokens), generated.prompt_tokens) - reader.saved)
+        return replace(generated, read_tokens=read_tokens, guessed=drafting.guessed)
 
     def _reading(self, under: str | None, lender: str | None, ids: Sequence[int], first: int) -> Reading:
         """Begin to read `ids`; the logits behind `ids[first - 1]` and all later ones will be wanted."""
@@ -226,12 +211,48 @@ class TransformersEngine:
         return Reading(self.model, self.trunk, ids, known)
 
 
+class _Reader:
+    """A `drafting.Reader`: begins with what is known of a text; asks whether it was cancelled between its pieces."""
+
+    def __init__(self, begin: Callable[[Sequence[int], int], Reading], cancelled: Cancelled) -> None:
+        self._begin, self._cancelled = begin, cancelled
+        self.reading: Reading | None = None
+        self.saved = 0
+
+    @torch.inference_mode()
+    def read(self, tokens: list[int], wanted: int) -> Logits | None:
+        if self.reading is None:
+            self.reading = self._begin(tokens, len(tokens) - wanted + 1)
+            self.saved = len(self.reading.tokens)
+            tokens = tokens[self.saved :]
+        for number, piece in enumerate(pieces(tokens, wanted)):
+            if number and self._cancelled():
+                return None
+            last = self.reading.read(piece, wanted)
+        logits: Logits = last.cpu().numpy()
+        return logits
+
+    def unread(self, count: int) -> None:
+        assert self.reading is not None  # noqa: S101 - something was read
+        self.reading.unread(count)
+
+    @property
+    def can_unread(self) -> bool:
+        return self.reading is not None and self.reading.can_unread
+
+
 def _first_scored(spans: Sequence[tuple[int, int]], start: int) -> int:
     """The number of the first token that ends behind `start` and has another before it."""
     return max(1, next((i for i, (_, end) in enumerate(spans) if end > start), len(spans)))
 
 
-def _chosen(log_probabilities: torch.Tensor, tokens: Sequence[int]) -> tuple[float, ...]:
-    """Of each (V,) row that of its token."""
-    places = torch.tensor(tokens, device=log_probabilities.device)[:, None]
-    return tuple(log_probabilities.gather(1, places)[:, 0].tolist())
+def _pieces(tokens: Sequence[int]) -> Iterator[Sequence[int]]:
+    """`tokens` in order: logits of a long text, all at once, would take more memory than the model."""
+    return (tokens[start : start + READ_AT_ONCE] for start in range(0, len(tokens), READ_AT_ONCE))
+
+
+def _chosen(logits: torch.Tensor, tokens: Sequence[int]) -> list[float]:
+    """Of each (V,) row natural log p of its token."""
+    places = torch.tensor(tokens, dtype=torch.long, device=logits.device)[:, None]
+    found: list[float] = torch.log_softmax(logits, -1).gather(1, places)[:, 0].tolist()
+    return found

@@ -4,6 +4,7 @@ Owns what a match's features are. It does not know when it is asked, nor who tok
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -15,7 +16,29 @@ from vicinal_daemon.memory.store import Matches, Tokens, TokenStore
 MOST_MATCHES = 64
 """That are looked at for one token; the longest."""
 
+LEAST = 2
+"""Tokens of a match from which on it is guessed what follows."""
+
 _LEFT, _RIGHT = "left", "right"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Recalled:
+    """The longest matches of a context: what followed, what they are like, their numbers in both sides' matches."""
+
+    tokens: NDArray[np.int64]
+    features: Vector
+    numbers: NDArray[np.int64]
+    sides: tuple[tuple[TokenStore, Matches], tuple[TokenStore, Matches]]
+
+    def place(self, at: int) -> tuple[TokenStore, int, int]:
+        """Where a match stands: whose tokens, which passage, and the offset of what followed."""
+        number = int(self.numbers[at])
+        (store, matches), own = self.sides
+        if number >= len(matches):
+            number -= len(matches)
+            store, matches = own
+        return store, int(matches.passages[number]), int(matches.offsets[number])
 
 
 class Memory:
@@ -41,6 +64,7 @@ class Memory:
         self._without = frozenset([path, *without])
         self._own = TokenStore({_LEFT: left, _RIGHT: right})
         self._cursor = len(left)
+        self._last: tuple[list[int], _Recalled] | None = None
         self._gate = gate
         place = PurePosixPath(path)
         files = [PurePosixPath(name) for name in repository.names]
@@ -60,14 +84,35 @@ class Memory:
         with np.errstate(divide="ignore"):
             return np.log(mixture).astype(np.float32)
 
+    def guess(self, context: Sequence[int], most: int) -> list[int]:
+        """What followed on the likeliest of the longest matches: as many tokens as match, but no more than `most`.
+
+        None if that is fewer than LEAST: such a guess is wrong too often to be worth its reading.
+        """
+        recalled = self._recalled(context)
+        longest = np.flatnonzero(recalled.features[:, 0] == recalled.features[:, 0].max(initial=0.0))
+        if not len(longest) or recalled.features[longest[0], 0] < LEAST:
+            return []
+        best = longest[(recalled.features[longest] @ np.array(self._gate.match_weights)).argmax()]
+        store, passage, offset = recalled.place(int(best))
+        return list(map(int, store.following(passage, offset, min(most, int(recalled.features[best, 0])))))
+
     def recall(self, context: Sequence[int]) -> tuple[NDArray[np.int64], Vector]:
         """What followed on the longest matches: (H,) tokens and the matches' (H, len(MATCH_FEATURES)) features."""
-        elsewhere = self._repository.matches(context, MOST_MATCHES, without=self._without)
-        here = self._own.matches(context, MOST_MATCHES)
-        features = np.vstack([self._of_others(elsewhere), self._of_own(here)])
-        tokens = np.concatenate([elsewhere.tokens, here.tokens])
-        longest = np.argsort(-features[:, 0], kind="stable")[:MOST_MATCHES]
-        return tokens[longest], features[longest]
+        recalled = self._recalled(context)
+        return recalled.tokens, recalled.features
+
+    def _recalled(self, context: Sequence[int]) -> "_Recalled":
+        """A guess and the mixture ask for the same context, one after the other."""
+        if self._last is None or not np.array_equal(self._last[0], context):
+            elsewhere = self._repository.matches(context, MOST_MATCHES, without=self._without)
+            here = self._own.matches(context, MOST_MATCHES)
+            features = np.vstack([self._of_others(elsewhere), self._of_own(here)])
+            longest = np.argsort(-features[:, 0], kind="stable")[:MOST_MATCHES]
+            sides = ((self._repository, elsewhere), (self._own, here))
+            tokens = np.concatenate([elsewhere.tokens, here.tokens])[longest]
+            self._last = list(context), _Recalled(tokens, features[longest], longest, sides)
+        return self._last[1]
 
     def _of_others(self, matches: Matches) -> Vector:
         lengths = matches.lengths.astype(np.float64)

@@ -72,7 +72,8 @@ class TokenStore:
         """
         if not context:
             return self._matches(np.empty(0, np.int64), np.empty(0, np.int64))
-        first, last = np.searchsorted(self._sorted, [context[-1], context[-1] + 1])
+        # Of the same type: for another one numpy would copy all of the tokens.
+        first, last = np.searchsorted(self._sorted, np.array([context[-1], context[-1] + 1], np.int32))
         places, before = self._order[first:last], self._before[first:last]
         for number in (self._numbers[name] for name in without if name in self._numbers):
             others = (places < self._starts[number]) | (places >= self._starts[number + 1])
@@ -91,6 +92,12 @@ class TokenStore:
         single = places[np.flatnonzero(~goes_on)[: most - len(longest)]]
         found = np.concatenate([longer[longest], single]) + 1
         return self._matches(found, np.concatenate([lengths[longest], np.ones(len(single), np.int64)]))
+
+    def following(self, passage: int, offset: int, most: int) -> Tokens:
+        """(at most `most`,) tokens of a passage, by its number, from `offset` on."""
+        begin = self._starts[passage] + offset
+        found: Tokens = self._tokens[begin : min(begin + most, self._starts[passage + 1] - 1)]
+        return found
 
     def _matches(self, places: NDArray[np.int64], lengths: NDArray[np.int64]) -> Matches:
         passages = np.searchsorted(self._starts, places, side="right") - 1

@@ -3,28 +3,17 @@
 Owns its looks: bars of the parts with their floors, and the training steps, stacked.
 """
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vicinal_daemon.errors import INSTALL_PICTURES, ExtraMissing
+from vicinal_daemon.extras import require_matplotlib
 from vicinal_daemon.profile.parts import PARTS
 from vicinal_daemon.profile.report import Row, Step
 from vicinal_indexer.errors import InputError
 
 DPI = 144
 SIZE = (11.0, 6.0)
-
-
-def require() -> None:
-    """Make sure that it can be drawn, before the measuring.
-
-    Raises:
-        ExtraMissing: matplotlib is not installed.
-    """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise ExtraMissing("a PNG needs matplotlib, which is not installed", hint=INSTALL_PICTURES)
 
 
 def save(rows: Sequence[Row], steps: Sequence[Step], title: str, file: Path) -> None:
@@ -34,7 +23,7 @@ def save(rows: Sequence[Row], steps: Sequence[Step], title: str, file: Path) -> 
         ExtraMissing: matplotlib is not installed.
         InputError: the file cannot be written.
     """
-    require()
+    require_matplotlib()
     from matplotlib.figure import Figure as Canvas  # not pyplot: it keeps figures, and looks for a display
 
     canvas = Canvas(figsize=SIZE, dpi=DPI, layout="constrained")

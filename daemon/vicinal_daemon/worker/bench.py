@@ -9,9 +9,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from statistics import fmean
+from typing import Unpack
 
 from vicinal_daemon.errors import ModelUnusable, Withdrawn
-from vicinal_daemon.generate.engine import Cancelled, Generated, Mix, StopRule
+from vicinal_daemon.generate.engine import Cancelled, Generated, How, Recall, StopRule
 from vicinal_daemon.generate.opening import LlamaFiles, engine_for, open_llama
 from vicinal_daemon.generate.post import Ending, certain, is_looping
 from vicinal_daemon.generate.prompt import Prompt, first_tokens, headed, prompt_at
@@ -136,21 +137,25 @@ class Bench:
                 on_piece(certain(text, unit.stops))
             return ending.met(text)
 
-        prompt, mix = self._prompt(unit.prompt), self._memories().mix(unit)
+        prompt, memory = self._prompt(unit.prompt), self._memories().of(unit)
         started = time.perf_counter()
-        generated = self._generate(unit.wear, prompt, stop, unit.max_tokens, cancelled, mix=mix)
+        generated = self._generate(
+            unit.wear, prompt, stop, max_tokens=unit.max_tokens, cancelled=cancelled, memory=memory
+        )
         text = ending.shown(generated.text, target.right)
         written = _written(text, generated, time.perf_counter() - started)
-        return replace(written, alternatives=self._alternatives(unit, prompt, mix, ending, text, cancelled))
+        return replace(written, alternatives=self._alternatives(unit, prompt, memory, ending, text, cancelled))
 
     def _alternatives(
-        self, unit: Write, prompt: Prompt, mix: Mix | None, ending: Ending, best: str, cancelled: Cancelled
+        self, unit: Write, prompt: Prompt, memory: Recall | None, ending: Ending, best: str, cancelled: Cancelled
     ) -> tuple[Alternative, ...]:
         """Other texts than `best`. The prompt has been read: each costs only its own tokens."""
         found: dict[str, Alternative] = {}
         for rank in range(1, unit.alternatives + 1):
             started = time.perf_counter()
-            generated = self._generate(unit.wear, prompt, ending.met, unit.max_tokens, cancelled, rank, mix)
+            generated = self._generate(
+                unit.wear, prompt, ending.met, max_tokens=unit.max_tokens, cancelled=cancelled, rank=rank, memory=memory
+            )
             if cancelled():
                 break  # half a text is no alternative
             text = ending.shown(generated.text, unit.prompt.target.right)
@@ -164,25 +169,16 @@ class Bench:
         text = self._loaded().codec.chat(unit.system, unit.user)
         prompt = Prompt(text, (0, len(text)), heals=False)
         started = time.perf_counter()
-        generated = self._generate(None, prompt, is_looping, unit.max_tokens, cancelled)
+        generated = self._generate(None, prompt, is_looping, max_tokens=unit.max_tokens, cancelled=cancelled)
         return _written(generated.text, generated, time.perf_counter() - started)
 
-    def _generate(
-        self,
-        wear: Wear | None,
-        prompt: Prompt,
-        stop: StopRule,
-        max_tokens: int,
-        cancelled: Cancelled,
-        rank: int = 0,
-        mix: Mix | None = None,
-    ) -> Generated:
+    def _generate(self, wear: Wear | None, prompt: Prompt, stop: StopRule, **how: Unpack[How]) -> Generated:
         self._loaded()
         assert self._writer is not None  # noqa: S101 - comes with the engine
         kept = self._find(wear) if wear is not None else None
         # An adapter that counts nothing is the base, and shares its caches.
         worn = kept if kept is not None and kept.adapter.scale > 0 else None
-        return self._writer.write(worn, prompt, stop, max_tokens=max_tokens, cancelled=cancelled, rank=rank, mix=mix)
+        return self._writer.write(worn, prompt, stop, **how)
 
     def _begin(self, unit: Begin, cancelled: Cancelled) -> Begun:
         engine, wardrobe = self._tunable()

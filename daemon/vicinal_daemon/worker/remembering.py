@@ -6,9 +6,8 @@ Owns which repositories these are, and whose memory a unit is given. It does not
 from collections import OrderedDict
 
 from vicinal_daemon.generate.codec import Codec
-from vicinal_daemon.generate.engine import Mix
 from vicinal_daemon.generate.remembered import Remembered
-from vicinal_daemon.memory import Gate
+from vicinal_daemon.memory import Gate, Memory
 from vicinal_daemon.worker.messages import Memorised, Remember, Write
 
 MOST_WORKSPACES = 4
@@ -42,7 +41,7 @@ class Remembering:
             self._repositories.popitem(last=False)
         return Memorised(repository.tokens, tuple(self._repositories))
 
-    def mix(self, unit: Write) -> Mix | None:
+    def of(self, unit: Write) -> Memory | None:
         """What a text is written with: the memory of its repository and of the open file, None for no memory."""
         if unit.memory is None:
             return None
@@ -50,4 +49,4 @@ class Remembering:
         if repository is not None:
             self._repositories.move_to_end(unit.memory)
         target = unit.prompt.target
-        return (repository or self._nothing).at(target.path, target.left, target.right, unit.unremembered).mix
+        return (repository or self._nothing).at(target.path, target.left, target.right, unit.unremembered)

@@ -5,9 +5,9 @@ Owns how an adapter is worn for one text. It does not know units, nor where an a
 
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Unpack
 
-from vicinal_daemon.generate.engine import Cancelled, Generated, Mix, StopRule
+from vicinal_daemon.generate.engine import Generated, How, StopRule
 from vicinal_daemon.generate.llama import LlamaEngine, Lora
 from vicinal_daemon.generate.prompt import Prompt
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
@@ -28,17 +28,7 @@ class Worn:
 class Writer(Protocol):
     """Continues prompts, wearing an adapter or none."""
 
-    def write(
-        self,
-        worn: Worn | None,
-        prompt: Prompt,
-        stop: StopRule,
-        *,
-        max_tokens: int,
-        cancelled: Cancelled,
-        rank: int = 0,
-        mix: Mix | None = None,
-    ) -> Generated:
+    def write(self, worn: Worn | None, prompt: Prompt, stop: StopRule, **how: Unpack[How]) -> Generated:
         """See `Engine.generate`; what was read of an earlier prompt under the same adapter is not read again."""
         ...
 
@@ -53,29 +43,11 @@ class TorchWriter:
     def __init__(self, engine: TransformersEngine, wardrobe: Wardrobe) -> None:
         self._engine, self._wardrobe = engine, wardrobe
 
-    def write(
-        self,
-        worn: Worn | None,
-        prompt: Prompt,
-        stop: StopRule,
-        *,
-        max_tokens: int,
-        cancelled: Cancelled,
-        rank: int = 0,
-        mix: Mix | None = None,
-    ) -> Generated:
+    def write(self, worn: Worn | None, prompt: Prompt, stop: StopRule, **how: Unpack[How]) -> Generated:
         """See `Writer.write`."""
         with self._wardrobe.wearing(worn.adapter) if worn is not None else nullcontext():
-            return self._engine.generate_under(
-                worn.under if worn is not None else BASE,
-                prompt,
-                stop,
-                max_tokens=max_tokens,
-                cancelled=cancelled,
-                rank=rank,
-                mix=mix,
-                lender=BASE if worn is not None else None,
-            )
+            under, lender = (worn.under, BASE) if worn is not None else (BASE, None)
+            return self._engine.generate_under(under, prompt, stop, **how, lender=lender)
 
     def forget(self, under: str) -> None:
         """See `Writer.forget`."""
@@ -88,34 +60,17 @@ class LlamaWriter:
     def __init__(self, engine: LlamaEngine) -> None:
         self._engine = engine
 
-    def write(
-        self,
-        worn: Worn | None,
-        prompt: Prompt,
-        stop: StopRule,
-        *,
-        max_tokens: int,
-        cancelled: Cancelled,
-        rank: int = 0,
-        mix: Mix | None = None,
-    ) -> Generated:
+    def write(self, worn: Worn | None, prompt: Prompt, stop: StopRule, **how: Unpack[How]) -> Generated:
         """See `Writer.write`."""
-        return self._engine.generate_under(
-            worn.under if worn is not None else BASE,
-            prompt,
-            stop,
-            max_tokens=max_tokens,
-            cancelled=cancelled,
-            rank=rank,
-            mix=mix,
-            lora=_lora(worn.adapter) if worn is not None else None,
-        )
+        under, lora = (worn.under, lora_of(worn.adapter)) if worn is not None else (BASE, None)
+        return self._engine.generate_under(under, prompt, stop, **how, lora=lora)
 
     def forget(self, under: str) -> None:
         """See `Writer.forget`."""
         self._engine.forget(under)
 
 
-def _lora(adapter: Adapter) -> Lora:
+def lora_of(adapter: Adapter) -> Lora:
+    """The same numbers, as llama.cpp's side knows them."""
     tensors = {name: tensor.numpy() for name, tensor in adapter.tensors.items()}
     return Lora(tensors, adapter.rank, adapter.scale)

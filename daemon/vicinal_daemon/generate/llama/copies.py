@@ -12,7 +12,7 @@ from typing import Literal
 from filelock import FileLock
 
 from vicinal_daemon.errors import ModelUnusable
-from vicinal_daemon.generate.llama.library import FileType, requantise
+from vicinal_daemon.generate.llama.library import FileType, look_at, requantise
 
 Wanted = Literal["auto", "keep", "f16", "q8_0"]
 LARGEST = 600_000_000
@@ -31,6 +31,7 @@ def file_to_read(file: Path, folder: Path, wanted: Wanted, threads: int) -> Path
 
     Raises:
         ModelUnusable: the copy cannot be made.
+        ModelDamaged: llama.cpp cannot read the file.
     """
     kind = _kind_for(file) if wanted == "auto" else wanted
     if kind == "keep":
@@ -60,10 +61,5 @@ def _make(file: Path, copy: Path, kind: FileType, threads: int) -> None:
 
 
 def _kind_for(file: Path) -> Literal["keep"] | FileType:
-    import gguf
-
-    reader = gguf.GGUFReader(file)
-    field = reader.get_field("general.file_type")
-    numbers = sum(int(tensor.n_elements) for tensor in reader.tensors)
-    slow = field is not None and field.contents() in _SLOW
-    return "f16" if slow and 2 * numbers <= LARGEST else "keep"
+    facts = look_at(file)
+    return "f16" if facts.file_type in _SLOW and 2 * facts.numbers <= LARGEST else "keep"

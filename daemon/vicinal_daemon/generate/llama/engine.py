@@ -5,15 +5,16 @@ tokenizer is shared). It does not train.
 """
 
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from vicinal_daemon.errors import ModelUnusable
 from vicinal_daemon.generate.codec import Codec
 from vicinal_daemon.generate.decode import Logits, greedy
-from vicinal_daemon.generate.engine import Cancelled, Generated, Mix, StopRule
+from vicinal_daemon.generate.drafting import MOST, Drafting, pieces
+from vicinal_daemon.generate.engine import READ_AT_ONCE, Cancelled, Generated, How, Recall, StopRule
 from vicinal_daemon.generate.llama.layout import Layout, layout_of
 from vicinal_daemon.generate.llama.library import Context, Model
 from vicinal_daemon.generate.llama.lora import Lora, write_lora
@@ -21,8 +22,6 @@ from vicinal_daemon.generate.prefix import KEPT, common
 from vicinal_daemon.generate.prompt import Prompt
 
 CONTEXT_TOKENS = 4096
-READ_AT_ONCE = 256
-"""Tokens of a prompt that are read between two questions whether it was cancelled."""
 
 
 @dataclass(slots=True, eq=False)
@@ -31,8 +30,35 @@ class _Stream:
 
     number: int
     under: str | None = None
-    tokens: tuple[int, ...] = ()
+    tokens: list[int] = field(default_factory=list)
     used: int = 0
+
+
+class _Reader:
+    """A `drafting.Reader` of one stream; asks whether it was cancelled between the pieces of a text."""
+
+    def __init__(self, context: Context, take: Callable[[Sequence[int], int], _Stream], cancelled: Cancelled) -> None:
+        self._context, self._take, self._cancelled = context, take, cancelled
+        self.can_unread = context.can_cut
+        self.stream: _Stream | None = None
+        self.saved = 0
+
+    def read(self, tokens: list[int], wanted: int) -> Logits | None:
+        if self.stream is None:
+            self.stream = self._take(tokens, len(tokens) - wanted)
+            self.saved = len(self.stream.tokens)
+            tokens = tokens[self.saved :]
+        for number, piece in enumerate(pieces(tokens, wanted)):
+            if number and self._cancelled():
+                return None
+            logits = self._context.read(self.stream.number, len(self.stream.tokens), piece, wanted)
+            self.stream.tokens += piece
+        return logits
+
+    def unread(self, count: int) -> None:
+        assert self.stream is not None  # noqa: S101 - something was read
+        del self.stream.tokens[-count:]
+        self._context.cut(self.stream.number, len(self.stream.tokens))
 
 
 class LlamaEngine:
@@ -44,6 +70,7 @@ class LlamaEngine:
         name: what users call the model.
         codec: of that folder.
         threads: that compute.
+        note: where the layout of the file is kept; see `layout_of`.
 
     Raises:
         ModelUnusable: llama-cpp-python is not installed.
@@ -52,33 +79,26 @@ class LlamaEngine:
 
     device_name = "llama.cpp"
 
-    def __init__(self, file: Path, folder: Path, name: str, codec: Codec, threads: int) -> None:
+    def __init__(self, file: Path, folder: Path, name: str, codec: Codec, threads: int, note: Path) -> None:
         self.name = name
         self.codec = codec
-        self._file, self._folder = file, folder
+        self._file, self._folder, self._note = file, folder, note
         self._model = Model(file)
-        self._context = Context(self._model, streams=KEPT, tokens=CONTEXT_TOKENS, batch=READ_AT_ONCE, threads=threads)
+        self._context = Context(
+            self._model, streams=KEPT, tokens=CONTEXT_TOKENS, batch=READ_AT_ONCE + MOST + 1, threads=threads
+        )
         self._streams = [_Stream(number) for number in range(KEPT)]
         self._uses = 0
         self._layout: Layout | None = None
         self._adapters: dict[str, Any] = {}
 
-    def generate(
-        self,
-        prompt: Prompt,
-        stop: StopRule,
-        *,
-        max_tokens: int,
-        cancelled: Cancelled = lambda: False,
-        rank: int = 0,
-        mix: Mix | None = None,
-    ) -> Generated:
+    def generate(self, prompt: Prompt, stop: StopRule, **how: Unpack[How]) -> Generated:
         """See `Engine.generate`.
 
         Raises:
             ModelUnusable: the prompt is longer than the context.
         """
-        return self.generate_under(None, prompt, stop, max_tokens=max_tokens, cancelled=cancelled, rank=rank, mix=mix)
+        return self.generate_under(None, prompt, stop, **how)
 
     def generate_under(
         self,
@@ -89,7 +109,7 @@ class LlamaEngine:
         max_tokens: int,
         cancelled: Cancelled = lambda: False,
         rank: int = 0,
-        mix: Mix | None = None,
+        memory: Recall | None = None,
         lora: Lora | None = None,
     ) -> Generated:
         """As `generate`; what was read of an earlier prompt under the same name is not read again.
@@ -102,38 +122,24 @@ class LlamaEngine:
             ModelUnusable: the prompt is longer than the context, or the adapter is not of this model.
         """
         length = len(self.codec.encode(prompt.text)[0])
-        if length + max_tokens > CONTEXT_TOKENS:
+        if length + max_tokens + MOST > CONTEXT_TOKENS:
             raise ModelUnusable(
                 f"the prompt has {length} tokens, too many for a context of {CONTEXT_TOKENS}",
                 hint="lower prompt.context_tokens or prompt.picks",
             )
         self._wear(under, lora)
-        stream: _Stream | None = None
-        said: list[int] = []
-        saved = 0
-
-        def next_logits(tokens: list[int]) -> Logits | None:
-            nonlocal stream, saved
-            if stream is None:
-                stream, saved = self._take(under, tokens)
-                said.extend(tokens[:saved])
-                tokens = tokens[saved:]
-            for start in range(0, len(tokens), READ_AT_ONCE):
-                if start and cancelled():
-                    return None
-                piece = tokens[start : start + READ_AT_ONCE]
-                logits = self._context.read(stream.number, len(said), piece)
-                said.extend(piece)
-                stream.tokens = tuple(said)
-            return logits
-
+        reader = _Reader(self._context, lambda tokens, most: self._take(under, tokens, most), cancelled)
+        drafting = Drafting(reader, memory.guess if memory is not None else None, self.codec.line_ends)
+        mix = memory.mix if memory is not None else None
         generated = greedy(
-            self.codec, next_logits, prompt, stop, max_tokens=max_tokens, cancelled=cancelled, rank=rank, mix=mix
+            self.codec, drafting, prompt, stop, max_tokens=max_tokens, cancelled=cancelled, rank=rank, mix=mix
         )
-        if stream is not None and under is None:
-            self._empty(stream)
-        read_tokens = max(0, min(len(said), generated.prompt_tokens) - saved)
-        return replace(generated, read_tokens=read_tokens)
+        if reader.stream is None:
+            return generated
+        read_tokens = max(0, min(len(reader.stream.tokens), generated.prompt_tokens) - reader.saved)
+        if under is None:
+            self._empty(reader.stream)
+        return replace(generated, read_tokens=read_tokens, guessed=drafting.guessed)
 
     def forget(self, under: str) -> None:
         """Let go of what was read under a name, and of the adapter of that name."""
@@ -161,26 +167,26 @@ class LlamaEngine:
 
     def _taken_in(self, lora: Lora) -> Any:
         if self._layout is None:
-            self._layout = layout_of(self._file, self._folder, lora.one_layer())
+            self._layout = layout_of(self._file, self._folder, lora.one_layer(), self._note)
         with tempfile.TemporaryDirectory(prefix="vicinal-lora-") as folder:
             file = Path(folder) / "adapter.gguf"
             write_lora(lora, self._layout, file)
             return self._model.adapter(file)
 
-    def _take(self, under: str | None, tokens: Sequence[int]) -> tuple[_Stream, int]:
-        """The stream to read into, and how many of the first tokens it holds; the last one is left to be read."""
+    def _take(self, under: str | None, tokens: Sequence[int], most: int) -> _Stream:
+        """The stream to read into; it holds at most the first `most` tokens."""
         mine = [stream for stream in self._streams if under is not None and stream.under == under]
         best = max(mine, key=lambda stream: common(stream.tokens, tokens), default=None)
-        known = min(common(best.tokens, tokens), len(tokens) - 1) if best is not None else 0
+        known = min(common(best.tokens, tokens), most) if best is not None else 0
         # One that is continued keeps its place; of one that only begins alike, the rest may be wanted again.
         if best is None or known * 2 < len(best.tokens):
             best, known = min(self._streams, key=lambda stream: stream.used), 0
         if not self._context.cut(best.number, known):
             known = 0
         self._uses += 1
-        best.under, best.tokens, best.used = under, tuple(tokens[:known]), self._uses
-        return best, known
+        best.under, best.tokens, best.used = under, list(tokens[:known]), self._uses
+        return best
 
     def _empty(self, stream: _Stream) -> None:
         self._context.cut(stream.number, 0)
-        stream.under, stream.tokens, stream.used = None, (), 0
+        stream.under, stream.tokens, stream.used = None, [], 0

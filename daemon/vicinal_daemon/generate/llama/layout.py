@@ -1,10 +1,14 @@
 """How a GGUF file lays out what torch knows by other names.
 
 Owns the names, and which rows are in another order: some conversions interleave the two halves of each head of queries
-and keys. That is not looked up by architecture but seen, by comparing one layer of both files. It does not know LoRA.
+and keys. That is not looked up by architecture but seen, by comparing one layer of both files, and noted: parsing a
+whole file takes seconds. It does not know LoRA.
 """
 
-from dataclasses import dataclass
+import json
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vicinal_daemon.errors import ModelUnusable
+from vicinal_indexer.atomic import replace_text
 
 Array = NDArray[Any]
 NEAR = 0.2
@@ -26,11 +31,13 @@ class Layout:
 
     Attributes:
         architecture: as the file names it.
-        heads: of queries or keys, by the name of a tensor without its layer, where the rows are in another order.
+        blocks: its layers.
+        heads: of queries or keys, by the kind of a tensor (`attn_q`); 0 where the rows are in torch's order. Only the
+            kinds that were compared.
     """
 
     architecture: str
-    names: Any
+    blocks: int
     heads: dict[str, int]
 
     def name(self, module: str) -> str:
@@ -39,7 +46,7 @@ class Layout:
         Raises:
             ModelUnusable: the file has no such tensor.
         """
-        found: str | None = self.names.get_name(module)
+        found: str | None = _names(self.architecture, self.blocks).get_name(module)
         if found is None:
             raise ModelUnusable(f"llama.cpp knows no {module} in a {self.architecture} model", hint=_HINT)
         return found
@@ -56,44 +63,68 @@ def interleaved(matrix: Array, heads: int) -> Array:
     return np.ascontiguousarray(split.swapaxes(1, 2).reshape(matrix.shape))
 
 
-def layout_of(gguf_file: Path, folder: Path, modules: list[str]) -> Layout:
-    """The layout of a file, seen at one layer's linear `modules` in both files.
+def layout_of(gguf_file: Path, folder: Path, modules: list[str], note: Path) -> Layout:
+    """The layout of a file: as it was noted, else as it is seen.
 
     Args:
         folder: the same model in transformers format.
         modules: torch's names of all linear layers of one layer, as `model.layers.3.self_attn.q_proj`.
+        note: a file for this model alone. One that cannot be kept is made anew each time.
 
     Raises:
         ModelUnusable: the two are not of one model.
     """
+    noted = _noted(note)
+    if noted is not None and {_kind(noted.name(module)) for module in modules} <= noted.heads.keys():
+        return noted
+    layout = see_layout(gguf_file, folder, modules)
+    with suppress(OSError):
+        note.parent.mkdir(parents=True, exist_ok=True)
+        replace_text(note, json.dumps(asdict(layout)))
+    return layout
+
+
+def see_layout(gguf_file: Path, folder: Path, modules: list[str]) -> Layout:
+    """As `layout_of`, by comparing the linear `modules` in both files."""
     import gguf
 
     reader = gguf.GGUFReader(gguf_file)
     architecture = str(_field(reader, "general.architecture"))
-    number = next((n for n, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture), None)
-    if number is None:
-        raise ModelUnusable(f"{gguf_file} is of the unknown architecture {architecture}", hint=_HINT)
-    names = gguf.get_tensor_name_map(number, int(_field(reader, f"{architecture}.block_count")))
     queries = int(_field(reader, f"{architecture}.attention.head_count"))
-    keys = int(_field(reader, f"{architecture}.attention.head_count_kv", queries))
-    plain = Layout(architecture, names, {})
+    counts = {"attn_q": queries, "attn_k": int(_field(reader, f"{architecture}.attention.head_count_kv", queries))}
+    layout = Layout(architecture, int(_field(reader, f"{architecture}.block_count")), {})
     tensors = {tensor.name: tensor for tensor in reader.tensors}
-    heads: dict[str, int] = {}
     for module in modules:
-        name = plain.name(module)
+        name = layout.name(module)
         tensor = tensors.get(f"{name}.weight")
         theirs = _weight(folder, module)
         if tensor is None:
             raise ModelUnusable(f"{gguf_file} has no {name}", hint=_HINT)
         ours = gguf.dequantize(tensor.data, tensor.tensor_type).reshape(tuple(reversed(tensor.shape.tolist())))
-        if _near(ours, theirs):
-            continue
         kind = _kind(name)
-        count = {"attn_q": queries, "attn_k": keys}.get(kind, 0)
-        if not count or ours.shape != theirs.shape or not _near(ours, interleaved(theirs, count)):
+        heads = 0 if _near(ours, theirs) else counts.get(kind, 0)
+        if not _near(ours, interleaved(theirs, heads) if heads and ours.shape == theirs.shape else theirs):
             raise ModelUnusable(f"{name} of {gguf_file} is not {module} of {folder}", hint=_HINT)
-        heads[kind] = count
-    return Layout(architecture, names, heads)
+        layout.heads[kind] = heads
+    return layout
+
+
+def _noted(note: Path) -> Layout | None:
+    try:
+        found = json.loads(note.read_text(encoding="utf-8"))
+        return Layout(str(found["architecture"]), int(found["blocks"]), dict(found["heads"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+@lru_cache(maxsize=4)
+def _names(architecture: str, blocks: int) -> Any:
+    import gguf
+
+    number = next((n for n, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture), None)
+    if number is None:
+        raise ModelUnusable(f"the architecture {architecture} is unknown", hint=_HINT)
+    return gguf.get_tensor_name_map(number, blocks)
 
 
 def _kind(name: str) -> str:

@@ -6,6 +6,7 @@ prompts, nor what an adapter means.
 
 import ctypes
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -61,6 +62,40 @@ def requantise(source: Path, target: Path, kind: FileType, threads: int) -> None
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a file says of itself: its kind (`general.file_type`, -1 where it does not say), and how many numbers."""
+
+    file_type: int
+    numbers: int
+
+
+def look_at(file: Path) -> Facts:
+    """Read what a file says of itself, without its numbers.
+
+    Raises:
+        ModelUnusable: llama-cpp-python is not installed.
+        ModelDamaged: llama.cpp cannot read the file.
+    """
+    library = load_library()
+    wanted = library.llama_model_default_params()
+    wanted.vocab_only = True
+    handle = _loaded(library, file, wanted)
+    try:
+        value = ctypes.create_string_buffer(16)
+        said = library.llama_model_meta_val_str(handle, b"general.file_type", value, len(value)) > 0
+        return Facts(int(value.value) if said else -1, library.llama_model_n_params(handle))
+    finally:
+        library.llama_model_free(handle)
+
+
+def _loaded(library: Any, file: Path, wanted: Any) -> Any:
+    handle = library.llama_model_load_from_file(bytes(file), wanted)
+    if not handle:
+        raise ModelDamaged(f"llama.cpp cannot load {file}", hint="fetch it again: vicinal models pull --force")
+    return handle
+
+
 class Model:
     """A GGUF file in memory, on the CPU.
 
@@ -73,9 +108,12 @@ class Model:
         self.library = load_library()
         wanted = self.library.llama_model_default_params()
         wanted.n_gpu_layers = 0
-        self.handle = self.library.llama_model_load_from_file(bytes(file), wanted)
-        if not self.handle:
-            raise ModelDamaged(f"llama.cpp cannot load {file}", hint="fetch it again: vicinal models pull --force")
+        self.handle = _loaded(self.library, file, wanted)
+        # States that are overwritten cannot be taken back.
+        forgetful = self.library.llama_model_is_recurrent(self.handle) or self.library.llama_model_is_hybrid(
+            self.handle
+        )
+        self.can_cut = not forgetful
         self.vocabulary = self.library.llama_vocab_n_tokens(self.library.llama_model_get_vocab(self.handle))
 
     def adapter(self, file: Path) -> Any:
@@ -108,6 +146,7 @@ class Context:
 
     def __init__(self, model: Model, *, streams: int, tokens: int, batch: int, threads: int) -> None:
         self._model, self._library = model, model.library
+        self.can_cut = model.can_cut
         wanted = self._library.llama_context_default_params()
         wanted.n_ctx, wanted.n_seq_max, wanted.kv_unified = tokens * streams, streams, False
         wanted.n_batch = wanted.n_ubatch = batch
@@ -122,8 +161,8 @@ class Context:
         self._batch = self._library.llama_batch_init(batch, 0, 1)
         self._worn: list[tuple[Any, float]] = []
 
-    def read(self, stream: int, start: int, tokens: Sequence[int]) -> NDArray[np.float32]:
-        """Read at most `batch` tokens behind the first `start` of a stream; the (V,) logits behind the last of them.
+    def read(self, stream: int, start: int, tokens: Sequence[int], wanted: int = 1) -> NDArray[np.float32]:
+        """Read at most `batch` tokens behind the first `start` of a stream; the (wanted, V) logits behind the last.
 
         Raises:
             ModelUnusable: the stream is full.
@@ -133,11 +172,11 @@ class Context:
         for place, token in enumerate(tokens):
             batch.token[place], batch.pos[place] = token, start + place
             batch.n_seq_id[place], batch.seq_id[place][0] = 1, stream
-            batch.logits[place] = place == len(tokens) - 1
+            batch.logits[place] = place >= len(tokens) - wanted
         if self._library.llama_decode(self._handle, batch) != 0:
             raise ModelUnusable("llama.cpp cannot read on", hint="lower prompt.context_tokens or prompt.picks")
-        pointer = self._library.llama_get_logits_ith(self._handle, -1)
-        logits: NDArray[np.float32] = np.ctypeslib.as_array(pointer, shape=(self._model.vocabulary,)).copy()
+        pointer = self._library.llama_get_logits(self._handle)
+        logits: NDArray[np.float32] = np.ctypeslib.as_array(pointer, shape=(wanted, self._model.vocabulary)).copy()
         return logits
 
     def cut(self, stream: int, count: int) -> bool:
