@@ -5,14 +5,24 @@ Owns how that is done. It does not know what is in them.
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write `text` so that a reader sees the old file or the new one, never a part."""
+    """Write `text` so that a reader sees the old file or the new one, never a part.
+
+    Raises:
+        OSError: it cannot be written; nothing is left of it.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError:
+        with suppress(OSError):  # the first error says more
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 def private_folder(folder: Path) -> None:

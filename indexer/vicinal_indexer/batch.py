@@ -53,6 +53,8 @@ def _read(root: Path, stat: FileStat) -> tuple[FileRow | None, list[Chunk]]:
     if isinstance(text, Skipped):
         if text.reason is SkipReason.VANISHED:
             return None, []
+        if text.reason is SkipReason.UNREADABLE:
+            mtime = -1  # what mends it, a permission or another disk, need not change its time: try again each time
         return FileRow(stat.path, stat.size, mtime, "", 0, text.reason.value, text.detail), []
     chunks = chunk(stat.path, text, languages.detect(stat.path, text[:200]))
     return FileRow(stat.path, stat.size, mtime, digest(text), len(chunks), "", ""), chunks

@@ -5,10 +5,12 @@ It does not know how errors are printed.
 
     VicinalError (exit 1)
     ├── InputError (exit 2)            the request cannot be right: a path outside the repo, a line past the end
+    ├── WrittenByLater                 what is on disk is a later Vicinal's; it is left as it is
     └── IndexingError (exit 3)         the index cannot be read or written
         ├── StoreUnavailable           the data folder cannot be written, the disk is full
         ├── StoreLocked                another process is writing this store
         ├── StoreDamaged               what is stored cannot be read or is not what was written; `index` rebuilds it
+        ├── RepositoryUnreadable       the machine does not let its files be listed just now
         ├── NotForgotten               lines of what was forgotten are still in the data folder
     ├── EncoderMissing             the package that runs sentence encoders is not installed
         └── EncoderUnusable            a sentence encoder is not on this machine, or cannot be loaded
@@ -38,6 +40,12 @@ class InputError(VicinalError):
     exit_code = 2
 
 
+class WrittenByLater(VicinalError):
+    """What is on disk was written by a later version of Vicinal than this one. It is neither read nor replaced."""
+
+    remedy = "update this Vicinal, or end it where both versions are in use"
+
+
 class IndexingError(VicinalError):
     """The index cannot be read or written."""
 
@@ -54,6 +62,15 @@ class StoreLocked(IndexingError):
 
 class StoreDamaged(IndexingError):
     """What is stored cannot be read, or is not what was written. The index answers by building it anew."""
+
+    remedy = "`vicinal index --rebuild` builds it anew from your files"
+
+
+class RepositoryUnreadable(IndexingError):
+    """Folders or ignore files of the repository cannot be read for a reason that is not theirs. What is indexed stays:
+    files that were not seen are not gone, and what an unread ignore file leaves out must not come in."""
+
+    remedy = "close other programs or raise the limit of open files (ulimit -n); if it recurs, check the disk"
 
 
 class NotForgotten(IndexingError):

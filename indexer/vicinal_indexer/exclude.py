@@ -5,6 +5,7 @@ Owns a place where Vicinal writes into a repository, only ever because its user 
 
 import os
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from vicinal_indexer.errors import InputError
@@ -52,8 +53,16 @@ def _read(file: Path) -> bytes:
 def _append(file: Path, text: str) -> None:
     # A repository from elsewhere could have made it a link to a file of the user's.
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-    with open(os.open(file, flags, 0o644), "ab") as opened:  # noqa: PTH123
-        opened.write(text.encode())
+    with open(os.open(file, flags, 0o644), "ab", buffering=0) as opened:  # noqa: PTH123
+        before = opened.seek(0, os.SEEK_END)
+        try:
+            rest = text.encode()
+            while rest:
+                rest = rest[opened.write(rest) :]
+        except OSError:
+            with suppress(OSError):  # half a line would leave out something else
+                opened.truncate(before)
+            raise
 
 
 def _pattern(path: str) -> str:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from vicinal_indexer import languages, notebook, secrets
+from vicinal_indexer.errors import RepositoryUnreadable
+from vicinal_indexer.failures import EXHAUSTED
 from vicinal_indexer.ignore import IGNORE_FILES, TOOL_FOLDERS, Rules, root_rules
 from vicinal_indexer.types import FileStat, Skipped, SkipReason
 
@@ -80,6 +82,9 @@ def walk(root: Path, scope: Iterable[str] = EVERYTHING) -> tuple[list[FileStat],
 
     Args:
         scope: paths of files or folders, relative to `root`, that are looked at; "" is everything.
+
+    Raises:
+        RepositoryUnreadable: the machine does not let folders or ignore files be read just now.
     """
     found: list[FileStat] = []
     skipped: list[Skipped] = []
@@ -94,6 +99,8 @@ def walk(root: Path, scope: Iterable[str] = EVERYTHING) -> tuple[list[FileStat],
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
+            if error.errno in EXHAUSTED:
+                raise RepositoryUnreadable(f"{folder.path} cannot be listed: {error}") from error
             skipped.append(Skipped(folder.prefix or ".", SkipReason.UNREADABLE, error.strerror or str(error)))
             continue
         prefix = folder.prefix

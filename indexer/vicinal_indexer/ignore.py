@@ -7,6 +7,7 @@ add to it and take back from it; unlike the .gitignore it also holds inside subm
 of their own. Ignore files of the folders above the root count up to the folder that holds .git.
 """
 
+import errno
 import os
 import re
 import subprocess
@@ -16,6 +17,9 @@ from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 from pathspec.patterns.gitignore import GitIgnorePatternError
+
+from vicinal_indexer.errors import RepositoryUnreadable
+from vicinal_indexer.failures import EXHAUSTED
 
 TOOL_FOLDERS = frozenset(
     ".git .hg .svn .bzr .jj .venv venv .tox .nox __pycache__ .mypy_cache .pytest_cache .ruff_cache .hypothesis"
@@ -87,7 +91,11 @@ class Rules:
 
 
 def root_rules(root: Path) -> tuple[Rules, str]:
-    """The rules at `root`, without those of its own ignore files, and the prefix of its paths in them."""
+    """The rules at `root`, without those of its own ignore files, and the prefix of its paths in them.
+
+    Raises:
+        RepositoryUnreadable: an ignore file cannot be read just now.
+    """
     above = list(_up_to_repository(root))
     top = above[-1] if above else root
     rules = Rules((*_levels("", global_excludes()), *_levels("", _git_dir(top) / "info" / "exclude")))
@@ -153,8 +161,10 @@ def _read(path: Path) -> _Spec | None:
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_IGNORE_BYTES)
-    except (OSError, ValueError):
-        return None  # Most folders have none; one that cannot be read cannot be obeyed.
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) in EXHAUSTED | {errno.EIO}:
+            raise RepositoryUnreadable(f"{path} cannot be read: {error}") from error
+        return None  # Most folders have none; one that is closed to us cannot be obeyed.
     lines = data.decode("utf-8", "replace").removeprefix("\ufeff").splitlines()
     if not lines:
         return None

@@ -7,11 +7,10 @@ Any number of processes may have an index open and search it. One at a time writ
 that wants a sync while another one holds the lock asks that one by a cookie, and waits for the answer or the lock.
 """
 
-import shutil
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +23,7 @@ from vicinal_indexer.atomic import private_folder
 from vicinal_indexer.batch import Batch
 from vicinal_indexer.chunks import CHUNKER_VERSION
 from vicinal_indexer.embed import Embedder, StaticEmbedder
-from vicinal_indexer.errors import InputError, StoreDamaged, StoreLocked, StoreUnavailable
+from vicinal_indexer.errors import InputError, StoreDamaged, StoreLocked, StoreUnavailable, WrittenByLater
 from vicinal_indexer.files import EVERYTHING, read_text, walk
 from vicinal_indexer.notebook import source_text
 from vicinal_indexer.plan import Plan, plan
@@ -32,6 +31,7 @@ from vicinal_indexer.reports import all_skips, indexed, is_racy, report_from
 from vicinal_indexer.rows import SCHEMA_VERSION
 from vicinal_indexer.search import find_candidates
 from vicinal_indexer.store import Store, StoreKey
+from vicinal_indexer.stored import folder_of
 from vicinal_indexer.traces import telling, texts_on_disk
 from vicinal_indexer.types import (
     Candidate,
@@ -44,7 +44,6 @@ from vicinal_indexer.types import (
     Region,
     Skipped,
     SyncReport,
-    digest,
 )
 from vicinal_indexer.workers import FEW_FILES, batches, isolated_batches
 from vicinal_indexer.writer import Writer
@@ -78,7 +77,8 @@ class RepositoryIndex:
         self._writing = threading.RLock()  # one thread of it at a time
         if self._acquire():
             try:
-                self._open_for_writing()
+                with suppress(WrittenByLater):  # told when it is used; who wants to can `rebuild`
+                    self._open_for_writing()
             finally:
                 self._release()
 
@@ -98,16 +98,11 @@ class RepositoryIndex:
     def _acquire(self) -> bool:
         """Take the writer's lock if it is free."""
         try:
-            private_folder(self.folder.parent)
-            with self._locking:
+            with _translated(self.folder.parent), self._locking:
+                private_folder(self.folder.parent)
                 self._lock.acquire(timeout=0)
         except Timeout:
             return False
-        except OSError as error:
-            raise StoreUnavailable(
-                f"the index's folder {self.folder.parent} cannot be written: {error}",
-                hint="mend its permissions or free disk space, or set index.data_dir to another folder",
-            ) from error
         return True
 
     def _release(self) -> None:
@@ -143,16 +138,29 @@ class RepositoryIndex:
         return self._open()
 
     def _open(self) -> Store:
-        if self._store is None or not self._store.is_current:
+        if self._store is None or not self._store.is_current or self._store.was_refused:
             self._store = Store(self.folder, self._key)
         return self._store
 
     def _start_anew(self, error: StoreDamaged) -> Store:
         self._rebuilt_because = error.message
         self._store = None
-        store.wipe(self.folder)
-        self._store = Store(self.folder, self._key)
+        with self._last_resort():
+            store.wipe(self.folder)
+            self._store = Store(self.folder, self._key)
         return self._store
+
+    @contextmanager
+    def _last_resort(self) -> Iterator[None]:
+        """What is damaged while it is built anew is not the store's fault but the disk's."""
+        try:
+            yield
+        except StoreDamaged as error:
+            self._store = None
+            raise StoreUnavailable(
+                f"the index in {self.folder} cannot be built anew: {error.message}",
+                hint="if it recurs the disk may be failing: check it, or set index.data_dir to another folder",
+            ) from error
 
     def rebuild(self, progress: OnProgress = ignore) -> SyncReport:
         """Throw the store away and index everything anew.
@@ -163,6 +171,24 @@ class RepositoryIndex:
         """
         with self.holding(), self._writing:
             self._start_anew(StoreDamaged("it was asked for"))
+            return self.sync(progress)
+
+    def verify(self, progress: OnProgress = ignore) -> SyncReport:
+        """Compare every byte of the store with what was written, build it anew if one differs, and sync.
+
+        Opening a store does so up to `seal.HASHED_BYTES`; of a larger one it looks at sizes and times only.
+
+        Raises:
+            StoreLocked: another process is writing.
+            StoreUnavailable: the store cannot be written.
+        """
+        with self.holding(), self._writing:
+            progress(Progress("verify", 0, 0))
+            opened = self._open_for_writing()
+            try:
+                opened.verify()
+            except StoreDamaged as error:
+                self._start_anew(error)
             return self.sync(progress)
 
     def sync(self, progress: OnProgress = ignore, *, scope: Collection[str] = EVERYTHING) -> SyncReport:
@@ -176,6 +202,7 @@ class RepositoryIndex:
 
         Raises:
             StoreUnavailable: the store cannot be written; what was written so far is consistent.
+            WrittenByLater: the store is a later version's; it is left as it is.
             InputError: the root has gone; the index is kept as it is.
         """
         if self._acquire():
@@ -189,28 +216,25 @@ class RepositoryIndex:
             self._release()
 
     def _sync_through_owner(self, progress: OnProgress) -> SyncReport:
-        try:
-            with cookies.asking(self.cookies) as cookie:
-                while True:
-                    progress(Progress("wait", 0, 0))
-                    if (said := cookie.answer()) is not None:
-                        return report_from(said)
-                    if self._acquire():
-                        return self._sync_and_release(progress, EVERYTHING)
-                    time.sleep(WAIT_SECONDS)
-        except OSError as error:
-            raise StoreUnavailable(
-                f"{self.cookies} cannot be written: {error}", hint="mend its permissions or free disk space"
-            ) from error
+        with _translated(self.cookies), cookies.asking(self.cookies) as cookie:
+            while True:
+                progress(Progress("wait", 0, 0))
+                if (said := cookie.answer()) is not None:
+                    return report_from(said)
+                if self._acquire():
+                    return self._sync_and_release(progress, EVERYTHING)
+                time.sleep(WAIT_SECONDS)
 
     def answer_cookies(self, progress: OnProgress = ignore) -> SyncReport | None:
         """Scan everything if another process has asked for it, and say so; the caller is `holding`."""
-        waiting = cookies.asked(self.cookies)
+        with _translated(self.cookies):
+            waiting = cookies.asked(self.cookies)
         if not waiting:
             return None
         report = self.sync(progress)
-        for cookie in waiting:
-            cookies.answer(cookie, asdict(report))
+        with _translated(self.cookies):
+            for cookie in waiting:
+                cookies.answer(cookie, asdict(report))
         return report
 
     def _sync(self, progress: OnProgress, scope: Collection[str]) -> SyncReport:
@@ -225,7 +249,8 @@ class RepositoryIndex:
             done, skipped = self._bring_up_to_date(opened, progress, scope)
         except StoreDamaged as error:
             opened = self._start_anew(error)
-            done, skipped = self._bring_up_to_date(opened, progress, EVERYTHING)
+            with self._last_resort():
+                done, skipped = self._bring_up_to_date(opened, progress, EVERYTHING)
         rows = opened.files()
         report = SyncReport(
             indexed(rows),
@@ -287,12 +312,14 @@ class RepositoryIndex:
         if not changed:
             return
         marker = self.folder.with_name(f"{self.folder.name}.reading")
-        died = marker.exists() and self._embedder.in_workers
-        marker.touch()
+        with _translated(marker):
+            died = marker.exists() and self._embedder.in_workers
+            marker.touch()
         try:
             yield from (isolated_batches if died else batches)(self.root, changed, self._embedder)
         finally:  # an error, or a sync that was ended, is no crash
-            marker.unlink(missing_ok=True)
+            with suppress(OSError):  # it stays, and the next read is only slower
+                marker.unlink(missing_ok=True)
 
     def tidy(self, progress: OnProgress = ignore) -> None:
         """Compact what many small syncs left behind, if anything; the caller is `holding`."""
@@ -466,45 +493,18 @@ class RepositoryIndex:
         self.close()
 
 
-def erase(root: Path, data_dir: Path) -> bool:
-    """Delete the index of a repository, which need not be there any more; whether there was one.
-
-    Raises:
-        StoreLocked: a process keeps it fresh.
-        StoreUnavailable: it cannot be deleted.
-    """
-    folder = folder_of(root.resolve(), data_dir)
-    if not folder.exists():
-        return False
+@contextmanager
+def _translated(place: Path) -> Iterator[None]:
+    """Say in our words that a file next to the store cannot be made, written or removed."""
     try:
-        with FileLock(f"{folder}.lock", timeout=0):
-            store.wipe(folder)
-            shutil.rmtree(folder.with_name(f"{folder.name}.cookies"), ignore_errors=True)
-            folder.with_name(f"{folder.name}.reading").unlink(missing_ok=True)
-    except Timeout as error:
-        raise StoreLocked(f"another vicinal keeps the index of {root} fresh", hint="end it, and try again") from error
+        yield
+    except Timeout:
+        raise
     except OSError as error:
         raise StoreUnavailable(
-            f"the index in {folder} cannot be deleted: {error}", hint="mend its permissions"
+            f"{place} cannot be written: {error}",
+            hint="mend its permissions or free disk space, or set index.data_dir to another folder",
         ) from error
-    return True
-
-
-def stored_lines(root: Path, data_dir: Path) -> frozenset[str]:
-    """The lines that could tell a repository's code, as far as its index holds it; empty without an index.
-
-    Raises:
-        StoreDamaged: it cannot be read.
-    """
-    folder = folder_of(root.resolve(), data_dir)
-    if not store.exists(folder):
-        return frozenset()
-    return telling((text for _, column, text in store.stored_texts(folder) if column == "text"), ())
-
-
-def folder_of(resolved: Path, data_dir: Path) -> Path:
-    """Where the index of a repository lies."""
-    return data_dir / "stores" / f"{resolved.name or 'root'}-{digest(str(resolved))[:16]}"
 
 
 def _is_in(path: str, scope: Collection[str]) -> bool:

@@ -10,7 +10,6 @@ A finished sync seals the store: the hash of every file. The seal is broken befo
 opening, so that a single flipped bit is noticed before anything is read through lance.
 """
 
-import errno
 import heapq
 import json
 import shutil
@@ -21,7 +20,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from hashlib import file_digest
 from pathlib import Path
 
 import lancedb
@@ -31,36 +29,23 @@ from lancedb.index import FTS, IvfSq
 from lancedb.query import MatchQuery
 
 from vicinal_indexer.atomic import replace_text
-from vicinal_indexer.errors import StoreDamaged, StoreUnavailable, VicinalError
+from vicinal_indexer.errors import StoreDamaged, WrittenByLater
+from vicinal_indexer.failures import translated
 from vicinal_indexer.globs import to_regex
 from vicinal_indexer.rows import CHUNK_FIELDS, FILE_SCHEMA, FileRow, chunk_schema, file_table
+from vicinal_indexer.seal import Seal
 from vicinal_indexer.types import Chunk, Filter, FloatArray, Region, digest
 
 VECTOR_INDEX_CHUNKS = 100_000
 """From here on a vector index pays; below, comparing with every vector takes less than about 100 ms."""
 
 PROBES = 20
-HASHED_BYTES = 512_000_000
-"""A larger store is checked by its files' sizes and times when it is opened; hashing it would take seconds."""
-
 MANY_VERSIONS = 128
 """So many writes are left untidied at most: each is a small fragment that every search has to look at."""
 
 _META = "meta.json"
-_SEAL = "seal.json"
 _KEEP_VERSIONS = timedelta(milliseconds=1)  # every write is a version; nobody reads old ones for long
 _ALTERNATIVES = 500
-_UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR}
-_UNWRITABLE_WORDS = (
-    "permission denied",
-    "no space left",
-    "read-only file system",
-    "quota exceeded",
-    "os error 28",
-)
-
-
-_Print = tuple[int, int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,27 +58,6 @@ class StoreKey:
     chunker: int
 
 
-@contextmanager
-def _translated(folder: Path) -> Iterator[None]:
-    """Turn what the file system and lance raise into our two words: unavailable or damaged."""
-    try:
-        yield
-    except VicinalError:
-        raise
-    except BaseException as error:
-        # A damaged file may surface as nearly anything, a Rust panic (no `Exception`) included.
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-            raise
-        number = getattr(error, "errno", None)
-        words = str(error).lower()
-        if number in _UNWRITABLE or any(word in words for word in _UNWRITABLE_WORDS):
-            raise StoreUnavailable(
-                f"the index in {folder} cannot be written: {error}",
-                hint="free some disk space or mend the permissions, or set index.data_dir to another folder",
-            ) from error
-        raise StoreDamaged(f"the index in {folder} cannot be read: {error}") from error
-
-
 class Store:
     """An open store. Any number of processes read; one, which holds the caller's lock, writes.
 
@@ -103,15 +67,16 @@ class Store:
 
     Raises:
         StoreDamaged: what is there cannot be read, or was made with another key; `wipe` and open again.
+        WrittenByLater: it was made with a later schema or chunker.
         StoreUnavailable: the folder cannot be written.
     """
 
     def __init__(self, folder: Path, key: StoreKey) -> None:
         self.folder = folder
         self._key = key
-        self._hashed: dict[str, _Print] = {}
+        self._seal = Seal(folder)
         self._manifest: tuple[int, dict[str, FileRow]] | None = None
-        with _translated(folder):
+        with translated(folder):
             folder.mkdir(parents=True, exist_ok=True)
             meta = folder / _META
             self.generation = ""
@@ -121,13 +86,22 @@ class Store:
                 raise StoreDamaged("the index was never finished")
             # Hashing runs beside whatever the caller does next; nothing is read through lance before it is done.
             background = ThreadPoolExecutor(1)
-            self._checked: Future[None] = background.submit(self._check_seal)
+            self._checked: Future[None] = background.submit(self._seal.check)
             background.shutdown(wait=False)
-            self._db = lancedb.connect(folder / "tables", read_consistency_interval=timedelta(0))
-            self._chunks = self._table("chunks", chunk_schema(key.dimensions))
-            self._files = self._table("files", FILE_SCHEMA)
+            self._connect()
             if not self.generation:
                 self._describe()
+
+    def _connect(self) -> None:
+        """Begin a session with lance, and end the one before.
+
+        A session's cache keeps the files of full-text indexes open, also when they are deleted since a newer index has
+        taken their place: handles, memory and disk would grow with each tidying.
+        """
+        self._db = lancedb.connect(self.folder / "tables", read_consistency_interval=timedelta(0))
+        self._chunks = self._table("chunks", chunk_schema(self._key.dimensions))
+        self._files = self._table("files", FILE_SCHEMA)
+        self._connected_at = self._files.version
 
     def _describe(self) -> None:
         """Say what it was made with, and that it is another one than before."""
@@ -136,16 +110,25 @@ class Store:
 
     def _check(self, found: object) -> str:
         wanted = asdict(self._key)
-        if not isinstance(found, dict) or found.keys() != {*wanted, "generation"}:
+        if not isinstance(found, dict):
             raise StoreDamaged("the index's description is not one of ours")
+        for name in ("schema", "chunker"):
+            said = found.get(name)
+            if isinstance(said, int) and said > wanted[name]:
+                raise WrittenByLater(
+                    f"the index in {self.folder} was made by a later Vicinal ({name} {said}, not {wanted[name]})",
+                    hint="update this one, or build the index anew for it: vicinal index --rebuild",
+                )
         for name, value in wanted.items():
-            if found[name] != value:
+            if found.get(name, value) != value:
                 raise StoreDamaged(f"the index was made with {name} {found[name]}, now it is {value}")
+        if found.keys() != {*wanted, "generation"}:
+            raise StoreDamaged("the index's description is not one of ours")
         return str(found["generation"])
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        with _translated(self.folder):
+        with translated(self.folder):
             self._checked.result()
             yield
 
@@ -159,46 +142,28 @@ class Store:
         return isinstance(found, dict) and found.get("generation") == self.generation
 
     @property
+    def was_refused(self) -> bool:
+        """Whether its files were looked at and could not be trusted, or not be read just then: open it anew."""
+        return self._checked.done() and self._checked.exception() is not None
+
+    @property
     def sealed(self) -> bool:
         """Whether the last write was finished."""
-        return (self.folder / _SEAL).exists()
+        return self._seal.is_there
 
     def seal(self) -> None:
         """Say that all writes are finished, and what they wrote."""
         with self._guarded():
-            self._hashed = self._prints(self._hashed)
-            replace_text(self.folder / _SEAL, json.dumps(self._hashed))
+            self._seal.set()
 
-    def _break_seal(self) -> None:
-        (self.folder / _SEAL).unlink(missing_ok=True)
+    def verify(self) -> None:
+        """Compare every byte with the seal, however large the store is.
 
-    def _check_seal(self) -> None:
-        if not self.sealed:
-            return
-        sealed = json.loads((self.folder / _SEAL).read_text(encoding="utf-8"))
-        if not isinstance(sealed, dict):
-            raise StoreDamaged("the index's seal is not one of ours")
-        trusted = sealed if sum(size for size, _, _ in sealed.values()) > HASHED_BYTES else {}
-        found = self._prints(trusted)
-        if {path: (size, checksum) for path, (size, _, checksum) in found.items()} != {
-            path: (size, checksum) for path, (size, _, checksum) in sealed.items()
-        }:
-            raise StoreDamaged("the index's files are not what was written")
-        self._hashed = found
-
-    def _prints(self, known: dict[str, "_Print"]) -> dict[str, "_Print"]:
-        """(size, modification time, hash) of every file of the tables; the hash of a known, untouched file is taken
-        over, since lance never writes into a file again."""
-        found: dict[str, _Print] = {}
-        for path in sorted(path for path in (self.folder / "tables").rglob("*") if path.is_file()):
-            name = path.relative_to(self.folder).as_posix()
-            info = path.stat()
-            size, mtime, checksum = known.get(name, (0, 0, ""))
-            if (size, mtime) != (info.st_size, info.st_mtime_ns):
-                with path.open("rb") as file:
-                    checksum = file_digest(file, "blake2b").hexdigest()
-            found[name] = (info.st_size, info.st_mtime_ns, checksum)
-        return found
+        Raises:
+            StoreDamaged: the files are not what was written.
+        """
+        with self._guarded():
+            self._seal.verify()
 
     def _table(self, name: str, schema: pa.Schema) -> lancedb.table.Table:
         if name not in self._db.list_tables().tables:
@@ -226,6 +191,8 @@ class Store:
         """The manifest by path. It is read once a version of its table."""
         with self._guarded():
             version = self._files.version
+            if version - self._connected_at > MANY_VERSIONS:  # another process writes, and tidies up
+                self._connect()
             if self._manifest is None or self._manifest[0] != version:
                 table = self._files.search().limit(None).to_arrow()
                 self._manifest = version, {row["path"]: FileRow(**row) for row in table.to_pylist()}
@@ -242,7 +209,7 @@ class Store:
             return
         with self._guarded():
             known = self.files()
-            self._break_seal()
+            self._seal.lift()
             for some in _alternatives(paths):
                 self._files.delete(f"path IN ({some})")
                 self._chunks.delete(f"path IN ({some})")
@@ -258,7 +225,7 @@ class Store:
         """
         with self._guarded():
             known = self.files()
-            self._break_seal()
+            self._seal.lift()
             if chunks.num_rows:
                 self._chunks.add(chunks)
             self._files.add(file_table(rows))
@@ -268,7 +235,7 @@ class Store:
         """Replace manifest rows of files whose chunks stay."""
         with self._guarded():
             known = self.files()
-            self._break_seal()
+            self._seal.lift()
             self._files.merge_insert("path").when_matched_update_all().execute(file_table(rows))
             self._remember(known | {row.path: row for row in rows})
 
@@ -279,13 +246,13 @@ class Store:
     def is_untidy(self) -> bool:
         """Whether so many small writes lie on disk that searching and space suffer."""
         versions = self.folder / "tables" / "chunks.lance" / "_versions"
-        with _translated(self.folder):
+        with translated(self.folder):
             return sum(1 for _ in versions.iterdir()) > MANY_VERSIONS
 
     def tidy(self) -> None:
         """Fold new rows into the indexes, join fragments, drop old versions from the disk."""
         with self._guarded():
-            self._break_seal()
+            self._seal.lift()
             count = self._chunks.count_rows()
             indexed = {column for index in self._chunks.list_indices() for column in index.columns}
             if "terms" not in indexed and count:
@@ -302,6 +269,7 @@ class Store:
                 self._chunks.create_index("vector", config=IvfSq(distance_type="cosine"))
             self._chunks.optimize(cleanup_older_than=_KEEP_VERSIONS)
             self._files.optimize(cleanup_older_than=_KEEP_VERSIONS)
+            self._connect()
             if self._manifest is not None:  # the same rows under a new version
                 self._remember(self._manifest[1])
 
@@ -312,14 +280,15 @@ class Store:
         left lies for days. A kill in between leaves what is no whole store: it is built anew from the user's files.
         """
         with self._guarded():
-            self._break_seal()
+            self._seal.lift()
             chunks, files = self._chunks.to_arrow(), self._files.to_arrow()
             (self.folder / _META).unlink()
             for name in self._db.list_tables().tables:
                 self._db.drop_table(name)
-            self._chunks = self._db.create_table("chunks", chunks, schema=chunk_schema(self._key.dimensions))
-            self._files = self._db.create_table("files", files, schema=FILE_SCHEMA)
+            self._db.create_table("chunks", chunks, schema=chunk_schema(self._key.dimensions))
+            self._db.create_table("files", files, schema=FILE_SCHEMA)
             self._manifest = None
+            self._connect()
             self._describe()
 
     def nearest(
@@ -432,7 +401,7 @@ def stored_texts(folder: Path) -> Iterator[tuple[str, str, str]]:
     Raises:
         StoreDamaged: it cannot be read.
     """
-    with _translated(folder):
+    with translated(folder):
         database = lancedb.connect(folder / "tables")
         for name in database.list_tables().tables:
             table = database.open_table(name)
@@ -452,7 +421,7 @@ def wipe(folder: Path) -> None:
     Raises:
         StoreUnavailable: it cannot be deleted.
     """
-    with _translated(folder):
+    with translated(folder):
         if folder.exists():
             shutil.rmtree(folder)
 

@@ -119,7 +119,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a sync is: `done` of `total` files in this `stage` ("wait", "scan", "index", "optimize")."""
+    """How far a sync is: `done` of `total` files in this `stage` ("wait", "verify", "scan", "index", "optimize")."""
 
     stage: str
     done: int

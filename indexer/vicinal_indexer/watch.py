@@ -31,11 +31,16 @@ _CHANGES = frozenset({"created", "modified", "moved", "deleted", "closed"})  # "
 
 
 class Signals(FileSystemEventHandler):
-    """What was signalled since it was last taken: paths relative to `root`, "" for everything. Thread-safe."""
+    """What was signalled since it was last taken: paths relative to `root`, "" for everything. Thread-safe.
+
+    A storm, more than `MANY_PATHS` at once, is over when it has been quiet for a whole `take`. Until then, and once
+    more at its end, everything is signalled: the system's own queue may have been full, and what it lost is not told.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._paths: set[str] = set()
+        self._storm = False
         self._changed = threading.Condition()
         self._last = 0.0
 
@@ -57,7 +62,9 @@ class Signals(FileSystemEventHandler):
         if not rules_changed and not TOOL_FOLDERS.isdisjoint(path.parts):
             return
         with self._changed:
-            if rules_changed or not path.parts or len(self._paths) >= MANY_PATHS:
+            if len(self._paths) >= MANY_PATHS:
+                self._paths, self._storm = set(EVERYTHING), True
+            elif rules_changed or not path.parts:
                 self._paths = set(EVERYTHING)
             elif self._paths != EVERYTHING:
                 self._paths.add(path.as_posix())
@@ -75,7 +82,8 @@ class Signals(FileSystemEventHandler):
         """Wait for a signal for up to `timeout` seconds, then for the burst to end; the paths, empty if none came."""
         with self._changed:
             if not self._changed.wait_for(lambda: bool(self._paths), timeout):
-                return frozenset()
+                over, self._storm = self._storm, self._storm and timeout < QUIET_SECONDS
+                return EVERYTHING if over else frozenset()
             begun = time.monotonic()
             while WOKEN not in self._paths:
                 now = time.monotonic()
@@ -85,7 +93,7 @@ class Signals(FileSystemEventHandler):
                 self._changed.wait(left)
             taken = frozenset(self._paths - {WOKEN})
             self._paths.clear()
-            return taken
+            return EVERYTHING if self._storm else taken
 
 
 @contextmanager

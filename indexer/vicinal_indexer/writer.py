@@ -43,7 +43,8 @@ class Writer:
             old = self._old.get(row.path)
             if old is not None and (row.content_hash, row.reason) == (old.content_hash, old.reason):
                 unchanged.append(row.path)
-                self._refreshed.append(row)
+                if row != old:
+                    self._refreshed.append(row)
                 continue
             self._rows.append(row)
             if old is not None:

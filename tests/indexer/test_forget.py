@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from vicinal_indexer.errors import InputError, StoreLocked
 from vicinal_indexer.exclude import exclude
 from vicinal_indexer.files import walk
-from vicinal_indexer.index import RepositoryIndex, erase
+from vicinal_indexer.index import RepositoryIndex
+from vicinal_indexer.stored import erase
 from vicinal_indexer.traces import lines_of, search, telling
 
 COMMON = "# all rights of the zebra reserved\n"

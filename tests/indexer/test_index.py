@@ -1,12 +1,15 @@
 """The index as a whole: only what changed is touched, and damage of any kind is survived."""
 
 import os
+import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+import vicinal_indexer
 from vicinal_indexer.embed import StaticEmbedder
 from vicinal_indexer.errors import InputError, StoreUnavailable
 from vicinal_indexer.index import RepositoryIndex
@@ -216,3 +219,29 @@ def test_errors(root: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreUnavailable):
         RepositoryIndex.open(root, tmp_path / "file")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="handles are counted in /proc")
+def test_tidying_up_again_and_again_keeps_no_deleted_file_open(tmp_path: Path) -> None:
+    """Lance's cache holds the full-text index of before each tidying open, as long as its session lives."""
+
+    def deleted() -> int:
+        found = 0
+        for handle in Path("/proc/self/fd").iterdir():
+            with suppress(OSError):  # the one that lists them is gone by now
+                found += str(tmp_path) in (name := str(handle.readlink())) and name.endswith("(deleted)")
+        return found
+
+    # Smaller indexes are read as a whole, and their files closed.
+    source = Path(vicinal_indexer.__file__).parent
+    root = Path(shutil.copytree(source, tmp_path / "root", ignore=shutil.ignore_patterns("__pycache__")))
+    file = root / "store.py"
+    text = file.read_text()
+    with RepositoryIndex.open(root, tmp_path / "data") as opened, opened.holding():
+        for turn in range(4):
+            file.write_text(f"# {turn}\n{text}")
+            opened.sync()
+            opened.search(text[:1000])
+            opened.tidy()
+            opened.search(text[:1000])
+        assert deleted() <= 2

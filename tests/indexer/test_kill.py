@@ -7,12 +7,9 @@ import sys
 from collections import deque
 from pathlib import Path
 
-import numpy as np
 import pytest
+from sameness import built_anew, dump
 
-from vicinal_indexer.batch import read_batch
-from vicinal_indexer.embed import StaticEmbedder
-from vicinal_indexer.files import walk
 from vicinal_indexer.index import RepositoryIndex
 
 FILES = 16
@@ -35,7 +32,7 @@ with index.RepositoryIndex.open(Path(sys.argv[1]), Path(sys.argv[2])) as opened:
     opened.rebuild()
 print("done", flush=True)
 """
-Dump = list[tuple[object, ...]]
+WORDS = "def read file value parse"
 
 
 def spawn(root: Path, data: Path) -> "subprocess.Popen[bytes]":
@@ -60,22 +57,10 @@ def change(root: Path, chance: random.Random, turn: int) -> None:
         os.utime(path, ns=(10**18, 10**18 + turn * 1_000 + number))
 
 
-def dump(index: RepositoryIndex) -> Dump:
-    """Everything that a search can see, by an order of its own."""
-    found = index.search("def read file value parse", limit=10_000)
-    return sorted((c.chunk.path, c.chunk.start_line, c.chunk.text, c.vector.tobytes()) for c in found)
-
-
-def expected(root: Path) -> Dump:
-    """The same by the definition: every file cut and embedded, without a store. No two chunks have one text here."""
-    rows = read_batch(root, walk(root)[0], StaticEmbedder()).chunks.to_pylist()
-    return sorted((r["path"], r["start_line"], r["text"], np.asarray(r["vector"], np.float32).tobytes()) for r in rows)
-
-
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
     "points",
-    [pytest.param(60, id="short", marks=pytest.mark.slow), pytest.param(500, id="long", marks=pytest.mark.torture)],
+    [pytest.param(40, id="short", marks=pytest.mark.slow), pytest.param(500, id="long", marks=pytest.mark.torture)],
 )
 def test_killed_at_random_points(points: int, tmp_path: Path) -> None:
     chance = random.Random(0)  # noqa: S311 - not a secret
@@ -110,7 +95,7 @@ def test_killed_at_random_points(points: int, tmp_path: Path) -> None:
                 continue  # the next child finds what two deaths left
             index = chance.choice((survivor, RepositoryIndex.open(root, data)))
             index.sync()
-            assert dump(index) == expected(root), f"after a kill when it had {stage}"
+            assert dump(index, WORDS) == built_anew(root), f"after a kill when it had {stage}"
     finally:
         for child in waiting:
             child.kill()

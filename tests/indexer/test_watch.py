@@ -57,6 +57,22 @@ def test_changed_rules_mean_everything(tmp_path: Path, name: str) -> None:
     assert taken(signals) == EVERYTHING
 
 
+def test_a_storm_ends_with_one_more_look_at_everything(tmp_path: Path) -> None:
+    """The system's queue may have been full, and what was lost then is not told."""
+    signals = Signals(tmp_path)
+    for number in range(MANY_PATHS + 1):
+        signals.signal(str(tmp_path / f"{number}.py"))
+    assert signals.take(0) == EVERYTHING
+    signals.signal(str(tmp_path / "a.py"))
+    assert signals.take(0) == EVERYTHING, "it is not over"
+    signals.wake()
+    assert signals.take(0) == EVERYTHING, "who asks hears of what was lost"
+    assert signals.take(0.05) == EVERYTHING, "it is over"
+    assert signals.take(0.05) == frozenset()
+    signals.signal(str(tmp_path / "a.py"))
+    assert signals.take(0) == {"a.py"}
+
+
 @given(st.integers(1, 2 * MANY_PATHS))
 def test_many_paths_are_one_scan(count: int) -> None:
     signals = Signals(Path("/r"))
