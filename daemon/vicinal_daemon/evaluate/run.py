@@ -7,6 +7,7 @@ before a commit.
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 
 from vicinal_daemon.config import Settings
@@ -75,7 +76,7 @@ def parse_scales(text: str) -> tuple[float, ...]:
 
 
 def find_tasks(root: Path, files: dict[str, str], order: Order, seed: int, on_stage: OnStage) -> list[Task]:
-    """The tasks of an order, kind by kind.
+    """The tasks of an order, the kinds by turns: wherever a run is stopped, it has measured as many of each.
 
     Raises:
         InputError: there is not a single one.
@@ -83,15 +84,16 @@ def find_tasks(root: Path, files: dict[str, str], order: Order, seed: int, on_st
     """
     each = -(-order.count // len(order.kinds))
     corpus = Corpus(files) if {"line", "api"} & set(order.kinds) else Corpus({})
-    found: list[Task] = []
+    kinds: list[list[Task]] = []
     for kind in order.kinds:
-        on_stage("tasks", len(found), order.count)
+        on_stage("tasks", sum(map(len, kinds)), order.count)
         if kind == "line":
-            found += sample_lines(corpus, each, seed, lines=order.lines)
+            kinds.append(sample_lines(corpus, each, seed, lines=order.lines))
         elif kind == "api":
-            found += sample_calls(corpus, each, seed, lines=order.lines)
+            kinds.append(sample_calls(corpus, each, seed, lines=order.lines))
         else:
-            found += sample_commit_lines(root, each, seed)
+            kinds.append(sample_commit_lines(root, each, seed))
+    found = [task for turn in zip_longest(*kinds) for task in turn if task is not None]
     if not found:
         raise InputError(
             f"{root} has no lines to predict", hint="it needs program files with code that is not repeated"
