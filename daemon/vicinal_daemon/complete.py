@@ -11,7 +11,7 @@ from vicinal_daemon import protocol
 from vicinal_daemon.assemble import Learned, adaptation_of, confidence_of, evidence_of, text_of
 from vicinal_daemon.config import Settings
 from vicinal_daemon.errors import ModelUnusable
-from vicinal_daemon.generate.engine import Cancelled, Engine, Generated, Mix
+from vicinal_daemon.generate.engine import Cancelled, Engine, Generated, Recall
 from vicinal_daemon.generate.post import Ending
 from vicinal_daemon.generate.prompt import Prompt, headed, prompt_at
 from vicinal_daemon.generate.remembered import Remembered
@@ -77,12 +77,12 @@ def write(
     target: Target,
     settings: Settings,
     cancelled: Cancelled = lambda: False,
-    mix: Mix | None = None,
+    memory: Recall | None = None,
 ) -> tuple[str, Generated]:
     """The text to show at the cursor, and what was generated for it."""
     ending = Ending(target.lines, target.mid_line)
     most = settings.generate.max_tokens
-    generated = engine.generate(prompt, ending.met, max_tokens=most, cancelled=cancelled, mix=mix)
+    generated = engine.generate(prompt, ending.met, max_tokens=most, cancelled=cancelled, memory=memory)
     return ending.shown(generated.text, target.right), generated
 
 
@@ -146,8 +146,8 @@ def complete(
         remembered = remember(index, engine, settings)
     on_stage("generate", 0, 0)
     with watch.stage("generate"), _wearing(engine, tuned.adapter):
-        mix = remembered.at(target.path, target.left, target.right).mix if remembered is not None else None
-        text, generated = write(engine, prompt, target, settings, cancelled, mix)
+        memory = remembered.at(target.path, target.left, target.right) if remembered is not None else None
+        text, generated = write(engine, prompt, target, settings, cancelled, memory)
     scale = tuned.adapter.scale if tuned.adapter is not None else 0.0
     learned = Learned(len(tuned.losses), tuned.losses, tuned.context_loss, scale)
     return protocol.Answer(

@@ -36,6 +36,7 @@ from vicinal_daemon.protocol.state import (
     FeedbackState,
     ForgottenState,
     QueueState,
+    Trouble,
 )
 from vicinal_daemon.scheduler import Cancellation
 from vicinal_daemon.tune.adapters import AdapterStore
@@ -73,6 +74,7 @@ class Daemon:
             data / "adapters", settings.adapters.limit_mb * 1_000_000, settings.adapters.limit_count
         )
         self.feedback = FeedbackStore(feedback_file(data))
+        self._unnoted: VicinalError | None = None
         self.beliefs = open_beliefs(data)
         self._notes = ThreadPoolExecutor(1, thread_name_prefix="feedback")  # in the order in which they come
         self.workspaces = Workspaces(
@@ -160,6 +162,7 @@ class Daemon:
             adapters=len(adapters),
             adapter_bytes=sum(info.bytes for info in adapters),
             answers=list(self.desk.recent),
+            problems=[Trouble.of(error) for error in (self.store.trouble, self._unnoted) if error is not None],
         )
 
     def adapters(self) -> AdaptersState:
@@ -225,9 +228,11 @@ class Daemon:
             features = _features(answer)
             paths = {answer.path, *(piece.path for piece in answer.evidence)}
             self.feedback.record_answer(answer.id, features, paths)
+            self._unnoted = None
             if not self.beliefs.knows(answer.repository):
                 self.beliefs.learn(features.repository, self.feedback)
         except VicinalError as error:
+            self._unnoted = error
             log.warning("an answer could not be recorded: %s", error.message)
 
     async def record(self, identity: str, outcome: Outcome) -> bool:
@@ -313,7 +318,7 @@ class Daemon:
         index = workspace.at_hand if workspace is not None else None
         files = tuple(index.digests()) if index is not None else ()
         self.workspaces.remove(wanted.root)
-        from vicinal_indexer.index import erase  # late: it loads the database
+        from vicinal_indexer.stored import erase  # late: it loads the database
 
         erase(wanted.root, self.settings.index.data_dir)
         return files

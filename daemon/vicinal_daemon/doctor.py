@@ -24,6 +24,9 @@ Status = Literal["ok", "warn", "fail"]
 
 _MINIMUM_PYTHON = (3, 11)
 _MEGABYTE = 1_000_000
+_FEW_WATCHES = 16_384
+"""A large repository has as many folders; the system's editors and tools want some, too."""
+
 _DISK_FAIL, _DISK_WARN = 200 * _MEGABYTE, 2_000 * _MEGABYTE
 # Weights, the optimiser's state and activations of a short training step; torch itself needs about half a
 # gigabyte.
@@ -75,6 +78,7 @@ def check_all(settings: Settings) -> list[Check]:
         check_writable("model folder", settings.model.cache_dir, "model.cache_dir"),
         check_disk(shutil.disk_usage(_nearest_folder(settings.index.data_dir)).free),
         check_llama(settings.model.engine, installed=importlib.util.find_spec("llama_cpp") is not None),
+        check_watches(_most_watches()),
         check_git(shutil.which("git")),
     ]
 
@@ -187,6 +191,17 @@ def check_llama(engine: str, *, installed: bool) -> Check:
     return Check("llama-cpp-python", "ok", f"not installed; optional, for faster answers on CPUs: {install}")
 
 
+def check_watches(most: int | None) -> Check:
+    """Judge how many folders the system watches for one user; None where it sets no such limit."""
+    if most is None:
+        return Check("file watching", "ok", "no limit")
+    detail = f"{most:,} folders can be watched"
+    if most >= _FEW_WATCHES:
+        return Check("file watching", "ok", detail)
+    remedy = "Run: sudo sysctl fs.inotify.max_user_watches=524288; without it large repositories are scanned instead."
+    return Check("file watching", "warn", detail, remedy)
+
+
 def check_git(path: str | None) -> Check:
     """Say that git is not needed, as people expect it to be."""
     return Check("git", "ok", f"{'found' if path else 'not found'}; not needed")
@@ -219,6 +234,13 @@ def _available_memory() -> int:
     import psutil
 
     return int(psutil.virtual_memory().available)
+
+
+def _most_watches() -> int | None:
+    try:
+        return int(Path("/proc/sys/fs/inotify/max_user_watches").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
 
 
 def _nearest_folder(folder: Path) -> Path:

@@ -9,7 +9,8 @@ import os
 import secrets
 import stat
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from operator import attrgetter
@@ -119,17 +120,28 @@ class Place:
             return None
 
     def announce(self, serving: Serving) -> None:
-        """Say who serves."""
-        replace_text(self.serving_file, serving.model_dump_json(indent=2) + "\n")
+        """Say who serves.
+
+        Raises:
+            ConfigError: the file cannot be written.
+        """
+        with _writing(self.serving_file):
+            replace_text(self.serving_file, serving.model_dump_json(indent=2) + "\n")
 
     def make_token(self) -> str:
-        """A fresh secret, in a file that only the user can read from its first byte on."""
+        """A fresh secret, in a file that only the user can read from its first byte on.
+
+        Raises:
+            ConfigError: the file cannot be written.
+        """
         token = secrets.token_urlsafe(32)
         temporary = self.token_file.with_name(f".token.{os.getpid()}.part")
-        temporary.unlink(missing_ok=True)  # of a killed process that had our pid
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-            file.write(token)
-        temporary.replace(self.token_file)
+        with _writing(self.token_file):
+            temporary.unlink(missing_ok=True)  # of a killed process that had our pid
+            opened = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(opened, "w", encoding="ascii") as file:
+                file.write(token)
+            temporary.replace(self.token_file)
         return token
 
     def token(self) -> str | None:
@@ -138,6 +150,16 @@ class Place:
             return self.token_file.read_text(encoding="ascii")
         except (OSError, UnicodeDecodeError):
             return None
+
+
+@contextmanager
+def _writing(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"{file} cannot be written: {error}", hint=f"free some disk space, or {_ELSEWHERE}"
+        ) from error
 
 
 def fingerprint(settings: Settings) -> str:

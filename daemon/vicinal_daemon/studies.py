@@ -88,8 +88,6 @@ class Study:
                     log.info("the engine is another one, which knows nothing of this study: it begins anew")
                     self.losses.clear()
         finally:
-            async with self._progress:
-                self._progress.notify_all()
             if self._accelerator.still_knows(self._begun_in):
                 await self._accelerator.do(Drop(run), self.priority, Done)
 
@@ -113,6 +111,7 @@ class Study:
                 stored = replace(info, scale=judged.scale, bytes=judged.bytes, file=file)
                 await asyncio.to_thread(self._keep, stored)
         except StoreUnavailable as error:
+            self._store.trouble = error
             log.warning("what was learned is used once, it cannot be kept: %s", error.message)
             judged = await self.judge(recipe.info.key)  # in the engine's memory, for those who wait
         return learned_from(self.losses, judged)
@@ -122,7 +121,10 @@ class Study:
         if self._is_current(info):
             self._store.add(info)
         else:
-            info.file.unlink(missing_ok=True)
+            try:
+                info.file.unlink(missing_ok=True)
+            except OSError as error:  # it is expired like any other once somebody lists it
+                log.warning("%s cannot be deleted: %s", info.file.name, error)
 
     async def judge(self, key: str, info: AdapterInfo | None = None) -> Judged:
         """Make an adapter of what was learned so far; it is stored only if `info` says what it is."""
@@ -146,10 +148,18 @@ class Study:
         Raises:
             VicinalError: the study failed or gave way before.
         """
-        async with self._progress:
-            await self._progress.wait_for(lambda: len(self.losses) >= min(steps, self.steps) or self.task.done())
+        reached = asyncio.ensure_future(self._reached(steps))
+        try:
+            # The task may fail with the engine alive: then it has something to tidy up before it is done.
+            await asyncio.wait({reached, self.task}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            reached.cancel()
         if self.task.done():
             self.task.result()
+
+    async def _reached(self, steps: int) -> None:
+        async with self._progress:
+            await self._progress.wait_for(lambda: len(self.losses) >= min(steps, self.steps))
 
 
 @dataclass

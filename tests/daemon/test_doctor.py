@@ -68,6 +68,13 @@ def test_memory_and_disk_thresholds() -> None:
     assert doctor.check_disk(10**6).status == "fail"
 
 
+def test_few_watches_are_told_with_what_raises_them() -> None:
+    assert doctor.check_watches(500_000).status == doctor.check_watches(None).status == "ok"
+    check = doctor.check_watches(8_192)
+    assert check.status == "warn"
+    assert "max_user_watches" in check.remedy
+
+
 def test_folders(tmp_path: Path) -> None:
     assert doctor.check_writable("data folder", tmp_path, "index.data_dir").status == "ok"
     assert doctor.check_writable("data folder", tmp_path / "a" / "b", "index.data_dir").status == "ok"

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from itertools import count
 from pathlib import Path
@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from vicinal_daemon.config import FeedbackSettings
-from vicinal_daemon.uncertainty import feedback
+from vicinal_daemon.uncertainty import database
 from vicinal_daemon.uncertainty.feedback import AnswerFeatures, FeedbackStore, Outcome
 from vicinal_daemon.uncertainty.tally import tally
-from vicinal_indexer.errors import InputError, StoreUnavailable
+from vicinal_indexer.errors import InputError, StoreUnavailable, WrittenByLater
 
 FEATURES = AnswerFeatures(
     0.5, 1.0, 0.6, 0.3, 0.64, 0.9, 0.2, 7, 31, 1, "fresh", 8, 1.0, "automatic", "python", "a model"
@@ -116,18 +116,10 @@ def flip(file: Path) -> None:
     file.write_bytes(data)
 
 
-def later(file: Path) -> None:
-    connection = sqlite3.connect(file)
-    connection.execute("PRAGMA user_version = 99")
-    connection.commit()
-    connection.close()
-
-
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "garbage": lambda file: file.write_bytes(b"no database" * 500),
     "flip": flip,
     "truncate": lambda file: file.write_bytes(file.read_bytes()[:5000]),
-    "later": later,
 }
 
 
@@ -142,7 +134,36 @@ def test_a_damaged_file_is_set_aside(file: Path, name: str, caplog: pytest.LogCa
         store.record_answer("new", FEATURES)
         assert [told.id for told in store.told()] == ["new"]
     assert file.with_name("feedback.sqlite.damaged-1").exists()
-    assert "set aside" in caplog.text or "begun anew" in caplog.text
+    assert "begun anew" in caplog.text
+
+
+def test_what_a_later_version_wrote_is_set_aside_and_comes_back(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(file) as store:
+        store.record_answer("of the later", FEATURES, ["a.py"])
+        store.record("of the later", Outcome("accepted", 3))
+    before = file.read_bytes()
+    monkeypatch.setattr(database, "VERSION", 1)  # the user goes back to an earlier Vicinal ...
+    with opened(file) as store:
+        assert store.told() == []
+        store.record_answer("of the earlier", FEATURES)
+    aside = file.with_name("feedback.sqlite.later-2-1")
+    assert aside.stat().st_size >= len(before)
+    monkeypatch.undo()  # ... and forward again
+    for _ in range(2):
+        with opened(file) as store:
+            told = {one.id: one.outcomes for one in store.told()}
+            assert told == {"of the later": (Outcome("accepted", 3),), "of the earlier": ()}
+        assert not aside.exists()
+
+
+def test_what_a_later_version_has_open_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(file) as store:
+        store.record_answer("of the later", FEATURES)
+        monkeypatch.setattr(database, "VERSION", 1)
+        with pytest.raises(WrittenByLater, match="in use by a later"), opened(file):
+            pass
+        monkeypatch.undo()
+        assert [told.id for told in store.told()] == ["of the later"]
 
 
 def test_damage_while_it_is_open_costs_one_call(file: Path) -> None:
@@ -167,12 +188,20 @@ def test_a_folder_that_cannot_be_written_is_a_typed_error(tmp_path: Path) -> Non
     assert caught.value.hint
 
 
+def test_a_clock_that_is_set_back_does_not_change_the_order(file: Path) -> None:
+    times = iter((2e9, 1e9, 1e9, 3e9))
+    with closing(FeedbackStore(file, now=lambda: next(times))) as store:
+        for name in "dcba":
+            store.record_answer(name, FEATURES)
+        assert [told.id for told in store.told()] == ["d", "c", "b", "a"]
+
+
 def test_old_answers_give_way(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with opened(file) as store:
         for name in "abc":
             store.record_answer(name, FEATURES)
             store.record(name, Outcome("shown"))
-    monkeypatch.setattr(feedback, "KEPT", 2)
+    monkeypatch.setattr(database, "KEPT", 2)
     with opened(file) as store:
         assert [told.id for told in store.told()] == ["b", "c"]
         assert all(told.outcomes for told in store.told())

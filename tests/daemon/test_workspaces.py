@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from vicinal_daemon import config
 from vicinal_daemon.config import Settings
 from vicinal_daemon.errors import ConfigError, Withdrawn
 from vicinal_daemon.protocol.state import Event, WorkspaceState
-from vicinal_daemon.workspaces import Workspace, Workspaces, pause_flag
+from vicinal_daemon.workspaces import Workspace, Workspaces, pause_flag, registry
 from vicinal_indexer.embed import Embedder, StaticEmbedder
 from vicinal_indexer.errors import EncoderUnusable, InputError, StoreLocked, StoreUnavailable
 
@@ -141,6 +142,47 @@ def test_one_repository_has_many_names_and_one_workspace(root: Path, tmp_path: P
         assert daemon.workspaces.remove(tmp_path / "link")
         assert not daemon.workspaces.remove(root)
         assert daemon.workspaces.all() == ()
+
+
+def test_where_case_does_not_matter_one_folder_is_one_workspace(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link that is not resolved stands for another spelling: another path, the same folder."""
+    monkeypatch.setattr(registry, "_resolved", lambda folder: folder)
+    spelled = tmp_path / "REPO"
+    spelled.symlink_to(root, target_is_directory=True)
+    with running(tmp_path / "data") as daemon:
+        workspace = daemon.ready(root)
+        assert daemon.workspaces.open(spelled) is workspace
+        assert daemon.workspaces.get(spelled) is workspace
+        assert daemon.workspaces.all() == (workspace,)
+        assert daemon.workspaces.remove(spelled)
+        assert daemon.workspaces.all() == ()
+
+
+def test_a_disk_that_hangs_holds_up_nobody_elsewhere(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs, goes_on, ask = threading.Event(), threading.Event(), registry._identity
+    slow = repository(tmp_path / "slow")
+
+    def identity(folder: Path) -> tuple[int, int] | None:
+        if folder == slow:
+            hangs.set()
+            goes_on.wait(SECONDS)
+        return ask(folder)
+
+    monkeypatch.setattr(registry, "_identity", identity)
+    with running(tmp_path / "data") as daemon:
+        workspace = daemon.ready(root)
+        with ThreadPoolExecutor(1) as pool:
+            opening = pool.submit(daemon.workspaces.open, slow)
+            assert hangs.wait(SECONDS)
+            assert daemon.workspaces.open(root) is workspace
+            assert daemon.workspaces.open(repository(tmp_path / "other")).wait_ready(SECONDS)
+            assert not opening.done()
+            goes_on.set()
+            assert opening.result(SECONDS).wait_ready(SECONDS)
 
 
 def test_two_repositories_do_not_wait_for_each_other(tmp_path: Path) -> None:

@@ -40,13 +40,13 @@ def test_studying_the_repository_makes_its_idiom_cheaper_to_spell(shop: Path, ho
 
 
 @pytest.mark.llama
-def test_both_engines_say_the_same(files: ModelFiles) -> None:
+def test_both_engines_say_the_same(files: ModelFiles, tmp_path: Path) -> None:
     pytest.importorskip("llama_cpp", reason="the extra vicinal[llama] is not installed")
     assert files.gguf is not None
     text = "# numbers.py\ndef add(first, second):\n    return first + second\n\n\ndef subtract(first, second):\n    ret"
     prompt = Prompt(text, (0, len(text)))
     torch = TransformersEngine(files.transformers_dir, "cpu")
-    llama = LlamaEngine(files.gguf, files.transformers_dir, files.name, torch.codec, 2)
+    llama = LlamaEngine(files.gguf, files.transformers_dir, files.name, torch.codec, 2, tmp_path / "layout.json")
     said = [engine.generate(prompt, lambda text: "\n" in text, max_tokens=16) for engine in (llama, torch)]
     llama.close()
     assert said[0].text == said[1].text

@@ -23,7 +23,7 @@ from vicinal_daemon.errors import (
     Withdrawn,
 )
 from vicinal_daemon.protocol.state import Failed, Trouble
-from vicinal_indexer.errors import IndexingError, InputError, StoreLocked, VicinalError
+from vicinal_indexer.errors import IndexingError, InputError, StoreLocked, VicinalError, WrittenByLater
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ _STATUS: tuple[tuple[type[VicinalError], int], ...] = (
     (ModelError, 424),
     (StoreLocked, 423),
     (IndexingError, 507),
+    (WrittenByLater, 507),
     (DaemonError, 503),
 )
 RESPONSES: dict[int | str, dict[str, object]] = {

@@ -68,7 +68,7 @@ async def workspaces(daemon: TheDaemon) -> OpenWorkspaces:
 @router.post("/v1/workspaces")
 async def add_workspace(body: WorkspaceRequest, daemon: TheDaemon) -> WorkspaceState:
     """Open a repository; it is indexed behind."""
-    return daemon.workspaces.open(Path(body.root)).state()
+    return (await asyncio.to_thread(daemon.workspaces.open, Path(body.root))).state()
 
 
 @router.delete("/v1/workspaces")
@@ -79,16 +79,17 @@ async def remove_workspace(root: FolderPath, daemon: TheDaemon) -> Count:
 
 @router.post("/v1/index", response_model=IndexedState)
 async def index(body: IndexRequest, request: Request, daemon: TheDaemon) -> Response:
-    """Bring an index up to date (`sync`), build it anew (`rebuild`), or wait until it is (`wait`)."""
+    """Bring an index up to date (`sync`), build it anew (`rebuild`) or only if a byte of it is not what was written
+    (`verify`), or wait until it is up to date (`wait`)."""
     cancellation = Cancellation()
 
     async def work(on_stage: OnStage) -> IndexedState:
-        workspace = daemon.workspaces.open(Path(body.root))
+        workspace = await cancellation.first(asyncio.to_thread(daemon.workspaces.open, Path(body.root)))
         async with indexing_told(daemon, workspace.root, on_stage):
             if body.action == "wait":
                 await cancellation.first(asyncio.to_thread(workspace.settle, inf, cancellation.is_set))
                 return IndexedState(**workspace.state().model_dump())
-            do = workspace.sync if body.action == "sync" else workspace.rebuild
+            do = {"sync": workspace.sync, "rebuild": workspace.rebuild, "verify": workspace.verify}[body.action]
             report = await cancellation.first(asyncio.to_thread(do, cancellation.is_set))
             opened = await cancellation.first(asyncio.to_thread(workspace.index, OPEN_SECONDS, cancellation.is_set))
             found = await cancellation.first(asyncio.to_thread(opened.status))

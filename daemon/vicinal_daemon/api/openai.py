@@ -63,10 +63,10 @@ async def _job(body: CompletionsRequest, daemon: Daemon) -> Job:
     workspace: Workspace | None
     if body.path is not None:
         root, path = locate(Place(workspace=body.workspace, path=body.path, line=1))
-        workspace = daemon.workspaces.open(root)
+        workspace = await asyncio.to_thread(daemon.workspaces.open, root)
         document = ("openai", body.user, root, path)
     elif body.workspace is not None:
-        workspace = daemon.workspaces.open(Path(body.workspace))
+        workspace = await asyncio.to_thread(daemon.workspaces.open, Path(body.workspace))
     else:
         workspace, path = await asyncio.to_thread(infer, prompt, daemon.workspaces.all(), UNKNOWN_PATH)
     settings = workspace.settings if workspace is not None else daemon.settings

@@ -107,7 +107,7 @@ async def _query(body: QueryRequest, daemon: Daemon, cancellation: Cancellation,
         raise InputError(f"no file is ever {', '.join(unknown)}", hint="see `vicinal query --help`")
     if not body.text.strip():
         raise InputError("the question is empty", hint="ask something")
-    workspace = daemon.workspaces.open(Path(body.workspace))
+    workspace = await cancellation.first(asyncio.to_thread(daemon.workspaces.open, Path(body.workspace)))
     watch = Stopwatch()
     with watch.stage("index"):
         on_stage("index", 0, 0)

@@ -15,7 +15,7 @@ from vicinal_daemon.protocol.state import Event
 from vicinal_daemon.stages import OnStage
 
 OPEN_SECONDS = 60.0
-INDEX_STAGES = ("wait", "scan", "index", "optimize")
+INDEX_STAGES = ("wait", "verify", "scan", "index", "optimize")
 
 
 async def _daemon(request: Request) -> Daemon:  # async: the framework would send it to a thread and back

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vicinal_daemon.cli import options
 from vicinal_daemon.cli.remote import UseDaemon
 
 if TYPE_CHECKING:
@@ -39,18 +40,16 @@ _EXAMPLES = """
 
 
 def complete(
-    place: Annotated[str, typer.Argument(metavar="PATH:LINE[:COL]", help="Where the cursor stands, from 1.")],
-    repo: Annotated[Path | None, typer.Option("--repo", help="The repository; default: the one around PATH.")] = None,
-    strategy: Annotated[
-        str | None, typer.Option(help="How code is chosen: sift, nn, mmr, uncertainty, random or none.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(help="Most training steps; 0 leaves the weights alone.")] = None,
-    picks: Annotated[int | None, typer.Option(help="Picks shown in the prompt; 0 shows none.")] = None,
-    lines: Annotated[int | None, typer.Option(help="Lines to complete.")] = None,
-    model: Annotated[str | None, typer.Option(help="A known name, a hub id, a folder or a GGUF file.")] = None,
-    engine: Annotated[str | None, typer.Option(help="transformers, or llama (needs vicinal[llama]).")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cuda, mps or cpu.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Same inputs, same seed, same answer.")] = None,
+    place: options.Place,
+    repo: options.Repo = None,
+    strategy: options.Strategy = None,
+    steps: options.Steps = None,
+    picks: options.Picks = None,
+    lines: options.Lines = None,
+    model: options.ModelName = None,
+    engine: options.Engine = None,
+    device: options.Device = None,
+    seed: options.Seed = None,
     budget_ms: Annotated[
         int | None,
         typer.Option(
@@ -80,16 +79,9 @@ def complete(
 
     location = parse_location(place)
     root = repo if repo is not None else find_repository(location.path)
-    flags = {
-        "select.strategy": strategy,
-        "tune.steps": steps,
-        "prompt.picks": picks,
-        "generate.lines": lines,
-        "model.name": model,
-        "model.engine": engine,
-        "model.device": device,
-        "seed": seed,
-    }
+    flags = options.as_settings(
+        strategy=strategy, steps=steps, picks=picks, lines=lines, model=model, engine=engine, device=device, seed=seed
+    )
     settings = load_settings(root, flags)
     daemon = reach(settings, mode_of(use_daemon))
     if daemon is not None:

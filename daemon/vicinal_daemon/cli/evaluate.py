@@ -90,9 +90,9 @@ def evaluate(
         _tune(root, settings, count or 8, seconds, yes=yes, as_json=as_json)
         return
     if plots is not None:
-        from vicinal_daemon.evaluate import plots as drawing
+        from vicinal_daemon.extras import require_matplotlib
 
-        drawing.require()
+        require_matplotlib()
     if report_only:
         headers, records = read_all(where or [])
     else:

@@ -139,7 +139,7 @@ def _done_by(settings: "Settings") -> "Iterator[Client | None]":
 def _telling(wanted: "Wanted", settings: "Settings") -> frozenset[str]:
     """The lines by which the files would be known again."""
     from vicinal_daemon.cli.indexes import open_index
-    from vicinal_indexer.index import stored_lines
+    from vicinal_indexer.stored import stored_lines
 
     if wanted.paths is None:
         return stored_lines(wanted.root, settings.index.data_dir)
@@ -178,7 +178,7 @@ def _here(wanted: "Wanted", settings: "Settings", on_stage: "OnStage") -> "Forgo
     from vicinal_daemon.tune.adapters import AdapterStore
     from vicinal_daemon.uncertainty.feedback import FeedbackStore, feedback_file
     from vicinal_daemon.workspaces.memory import Memory
-    from vicinal_indexer.index import erase
+    from vicinal_indexer.stored import erase
 
     data = settings.index.data_dir
     files: tuple[str, ...] = ()
@@ -227,7 +227,7 @@ def _judge(wanted: "Wanted", left: "Traces", settings: "Settings") -> None:
         NotForgotten: lines are left elsewhere.
     """
     from vicinal_indexer.errors import NotForgotten
-    from vicinal_indexer.index import folder_of
+    from vicinal_indexer.stored import folder_of
 
     own = folder_of(wanted.root, settings.index.data_dir).name
     others = [t for t in left.found if t.where.startswith("stores/") and not t.where.startswith(f"stores/{own}/")]

@@ -6,7 +6,7 @@ Owns these commands' arguments and what they print.
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vicinal_indexer.index import RepositoryIndex
     from vicinal_indexer.types import IndexStatus, SyncReport
 
+Action = Literal["sync", "rebuild", "verify"]
 _INDEX_EXAMPLES = """
 **Examples**
 
@@ -31,6 +32,8 @@ _INDEX_EXAMPLES = """
 `vicinal index ~/code/shop --watch` - and keep it fresh, until Ctrl-C
 
 `vicinal index --rebuild` - throw the index away and build it anew
+
+`vicinal index --verify` - do so only if a byte of it is not what was written
 """
 
 
@@ -47,6 +50,10 @@ def index(
         bool, typer.Option("--watch", help="Keep it fresh as files change, until Ctrl-C; a daemon does so anyway.")
     ] = False,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Throw the index away and build it anew.")] = False,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Compare every byte of the index with what was written; rebuild if one differs."),
+    ] = False,
     use_daemon: UseDaemon = None,
     as_json: AsJson = False,
 ) -> None:
@@ -57,16 +64,18 @@ def index(
 
     root = repository_or_here(repo)
     settings = load_settings(root, {})
+    action: Action = "rebuild" if rebuild else "verify" if verify else "sync"
     daemon = reach(settings, mode_of(use_daemon))
     if daemon is not None:
         with daemon:
-            _by_daemon(daemon, root, rebuild=rebuild, as_json=as_json)
+            _by_daemon(daemon, root, action, as_json=as_json)
         if watch:
             typer.echo("the daemon keeps it fresh from here on", err=True)
         return
     with open_index(root, settings) as opened:
         with stages() as on_stage:
-            report = (opened.rebuild if rebuild else opened.sync)(shown_by(on_stage))
+            work = {"sync": opened.sync, "rebuild": opened.rebuild, "verify": opened.verify}[action]
+            report = work(shown_by(on_stage))
             found = opened.status()
         if as_json:
             typer.echo(json.dumps({"sync": asdict(report), "status": asdict(found)}, default=str))
@@ -76,13 +85,13 @@ def index(
             _watch(opened, settings, as_json=as_json)
 
 
-def _by_daemon(client: "Client", root: Path, *, rebuild: bool, as_json: bool) -> None:
+def _by_daemon(client: "Client", root: Path, action: Action, *, as_json: bool) -> None:
     from vicinal_daemon.cli.progress import stages
     from vicinal_daemon.cli.remote import shown_by, well_formed
     from vicinal_daemon.protocol.requests import IndexRequest
 
     with well_formed():
-        request = IndexRequest(root=str(root.resolve()), action="rebuild" if rebuild else "sync")
+        request = IndexRequest(root=str(root.resolve()), action=action)
     with stages() as on_stage:
         indexed = client.index(request, shown_by(on_stage))
     if as_json:

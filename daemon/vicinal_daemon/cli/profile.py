@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vicinal_daemon.cli import options
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -36,21 +38,19 @@ def register(app: typer.Typer) -> None:
 
 
 def profile(
-    place: Annotated[str, typer.Argument(metavar="PATH:LINE[:COL]", help="Where the cursor stands, from 1.")],
-    repo: Annotated[Path | None, typer.Option("--repo", help="The repository; default: the one around PATH.")] = None,
+    place: options.Place,
+    repo: options.Repo = None,
     repeat: Annotated[
         int, typer.Option(min=0, max=1000, help="Requests behind the first one; their median is shown.")
     ] = 3,
     png: Annotated[Path | None, typer.Option("--png", help="Draw it here (needs vicinal[pictures]).")] = None,
-    strategy: Annotated[
-        str | None, typer.Option(help="How code is chosen: sift, nn, mmr, uncertainty, random or none.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(help="Most training steps; 0 leaves the weights alone.")] = None,
-    picks: Annotated[int | None, typer.Option(help="Picks shown in the prompt; 0 shows none.")] = None,
-    lines: Annotated[int | None, typer.Option(help="Lines to complete.")] = None,
-    model: Annotated[str | None, typer.Option(help="A known name, a hub id, a folder or a GGUF file.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cuda, mps or cpu.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Same inputs, same seed, same answer.")] = None,
+    strategy: options.Strategy = None,
+    steps: options.Steps = None,
+    picks: options.Picks = None,
+    lines: options.Lines = None,
+    model: options.ModelName = None,
+    device: options.Device = None,
+    seed: options.Seed = None,
     more: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting for this run.")
     ] = None,
@@ -66,15 +66,9 @@ def profile(
 
     location = parse_location(place)
     root = repo if repo is not None else find_repository(location.path)
-    flags = {
-        "select.strategy": strategy,
-        "tune.steps": steps,
-        "prompt.picks": picks,
-        "generate.lines": lines,
-        "model.name": model,
-        "model.device": device,
-        "seed": seed,
-    }
+    flags = options.as_settings(
+        strategy=strategy, steps=steps, picks=picks, lines=lines, model=model, device=device, seed=seed
+    )
     named = {key: value for key, value in flags.items() if value is not None}
     settings = load_settings(root, {**assigned(more or []), **named})
     if png is not None:
@@ -85,10 +79,10 @@ def profile(
 
 def _check(png: Path) -> None:
     """Say so before a minute of work, not after."""
-    from vicinal_daemon.profile import picture
+    from vicinal_daemon.extras import require_matplotlib
     from vicinal_indexer.errors import InputError
 
-    picture.require()
+    require_matplotlib()
     if png.is_dir():
         raise InputError(f"{png} is a folder", hint="name a file in it")
     if not png.absolute().parent.is_dir():

@@ -43,7 +43,7 @@ def view(state: DaemonState, now: float) -> RenderableType:
     facts.add_row("model", _model(state.model))
     facts.add_row("queue", _queue(state.queue))
     facts.add_row("adapters", f"{state.adapters:,}, {size(state.adapter_bytes)}")
-    parts: list[RenderableType] = [facts, Text()]
+    parts: list[RenderableType] = [facts, *(line for trouble in state.problems for line in _problem(trouble)), Text()]
     parts.append(workspaces_view(state.workspaces))
     if state.answers:
         parts += [Text(), _answers(state.answers[:ANSWERS], now)]

@@ -14,8 +14,8 @@ from types import MappingProxyType
 from platformdirs import user_config_path
 from pydantic import BaseModel, ValidationError
 
-from vicinal_daemon.config.settings import APP_NAME, Settings
-from vicinal_daemon.config.table import ENVIRONMENT_PREFIX, Entry, entries
+from vicinal_daemon.config.settings import APP_NAME, GONE, Settings
+from vicinal_daemon.config.table import ENVIRONMENT_PREFIX, Entry, entries, variable_of
 from vicinal_daemon.errors import ConfigError
 
 REPO_FILE = ".vicinal.toml"
@@ -129,6 +129,9 @@ def _environment_layer(environ: Mapping[str, str]) -> Iterator[tuple[str, object
         if not variable.startswith(ENVIRONMENT_PREFIX):
             continue
         if variable not in by_variable:
+            for key, remedy in GONE.items():
+                if variable == variable_of(key):
+                    raise ConfigError(f"The environment variable {variable} is no setting any more.", hint=remedy)
             near = difflib.get_close_matches(variable, by_variable, n=1)
             raise ConfigError(
                 f"The environment variable {variable} is no setting of Vicinal.",
@@ -150,6 +153,8 @@ def _known(key: str, where: str) -> Entry:
     entry = entries().get(key)
     if entry is not None:
         return entry
+    if key in GONE:
+        raise ConfigError(f"{where}: there is no setting {key} any more.", hint=GONE[key])
     name = key.rpartition(".")[2]
     near = [valid for valid in entries() if valid.rpartition(".")[2] == name]
     near += difflib.get_close_matches(key, entries(), n=1, cutoff=0.5)

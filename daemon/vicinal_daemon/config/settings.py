@@ -17,6 +17,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 APP_NAME: Final = "vicinal"
 
+GONE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "index.max_file_bytes": "Remove it: large files are left out by a limit of their own; name others in "
+        ".vicinalignore.",
+    }
+)
+"""Settings that there were once: what to do about one that is still set. A setting that is renamed or removed gets a
+line here; tests/fixtures/settings.txt has every setting that there ever was."""
+
 _NOT_FROM_REPO: Final[dict[str, Any]] = {"from_repo": False}
 
 

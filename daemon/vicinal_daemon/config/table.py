@@ -84,6 +84,11 @@ def entries() -> Mapping[str, Entry]:
     return types.MappingProxyType(found)
 
 
+def variable_of(key: str) -> str:
+    """The environment variable that sets `key`."""
+    return ENVIRONMENT_PREFIX + key.replace(".", "_").upper()
+
+
 def _entry(key: str, field: FieldInfo) -> Entry:
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     is_path = field.annotation is Path
@@ -91,7 +96,7 @@ def _entry(key: str, field: FieldInfo) -> Entry:
         key=key,
         type=_type_words(field),
         default=str(extra["shown_default"]) if "shown_default" in extra else f"`{_toml(field.default)}`",
-        environment=ENVIRONMENT_PREFIX + key.replace(".", "_").upper(),
+        environment=variable_of(key),
         description=field.description or "",
         from_repo=bool(extra.get("from_repo", True)),
     )

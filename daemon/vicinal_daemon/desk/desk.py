@@ -20,7 +20,7 @@ from vicinal_daemon.assemble import Learned
 from vicinal_daemon.config import Settings
 from vicinal_daemon.desk.ahead import ReadingAhead
 from vicinal_daemon.desk.answering import Answering, Rooms
-from vicinal_daemon.desk.finder import Finder
+from vicinal_daemon.desk.finder import Finder, serves
 from vicinal_daemon.desk.jobs import Job, document_of
 from vicinal_daemon.desk.memories import Memories
 from vicinal_daemon.desk.typed import TypedAhead
@@ -103,7 +103,7 @@ class Desk:
         document = (request.client, root, path)
         with self.requests.taken(request.id or uuid.uuid4().hex, document) as ticket:
             self.last_asked = time.monotonic()
-            workspace = self._workspaces.open(root) if root is not None else None
+            workspace = await asyncio.to_thread(self._workspaces.open, root) if root is not None else None
             text = await _text(root, path, request.text)
             settings = _overridden(self._settings_of(workspace), request)
             lines = request.lines or settings.generate.lines
@@ -148,7 +148,7 @@ class Desk:
         """The cursor rests here: find and study what a completion would need. Says what is done about it."""
         root, path = document_of(request)
         self.last_asked = time.monotonic()
-        workspace = self._workspaces.open(root) if root is not None else None
+        workspace = await asyncio.to_thread(self._workspaces.open, root) if root is not None else None
         settings = self._settings_of(workspace)
         text = await _text(root, path, request.text)
         target = cut(path, text, request.line, request.column, settings.generate.lines)
@@ -160,8 +160,7 @@ class Desk:
         found = await self._rooms.finder.find(job, files, Cancellation(), Stopwatch())
         if found.recipe is None:
             return "nothing to study"
-        warm_serves = found.warm is not None and not settings.warm.start
-        if found.exact is not None or found.dropped is not None or warm_serves:
+        if found.exact is not None or found.dropped is not None or serves(found.warm, settings):
             return "ready"
         self._study_behind(job, found.recipe)
         return "studying"

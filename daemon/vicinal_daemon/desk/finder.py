@@ -141,8 +141,7 @@ class Finder:
     def _with_adapters(self, job: Job, choice: Choice, files: ModelFiles) -> Found:
         warm = self._store.warm(job.root, files.fingerprint)
         steps = min(job.settings.tune.steps, len(choice.selection.picks))
-        if steps == 0 or (warm is not None and job.budget is not None and not job.settings.warm.start):
-            # Where there is one, it says more than what is tuned for a request from the base (benchmarks/RESULTS.md).
+        if steps == 0 or (job.budget is not None and serves(warm, job.settings)):
             return Found(choice, warm=warm)
         recipe = recipe_for(job, choice, steps, files, warm if job.settings.warm.start else None, self._store)
         info, near = recipe.info, None
@@ -154,6 +153,14 @@ class Finder:
         if dropped is not None and dropped.scale > 0:
             dropped = None  # it was kept, but has expired or been evicted since
         return Found(choice, recipe, exact, near, warm, dropped)
+
+
+def serves(warm: AdapterInfo | None, settings: Settings) -> bool:
+    """Whether the repository's own adapter is worn as it is, and nothing is tuned for a request.
+
+    Where there is one, it says more than what is tuned for a request from the base (benchmarks/RESULTS.md).
+    """
+    return warm is not None and not settings.warm.start
 
 
 def recipe_for(

@@ -16,10 +16,10 @@ from vicinal_daemon.evaluate.planted import planted
 from vicinal_daemon.evaluate.reading import BASE, Reader, Reading, Written
 from vicinal_daemon.evaluate.record import Record
 from vicinal_daemon.evaluate.tasks import Task
-from vicinal_daemon.generate.engine import Mix
 from vicinal_daemon.generate.prompt import Prompt, headed, last_tokens
 from vicinal_daemon.generate.remembered import Remembered
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
+from vicinal_daemon.memory import Memory
 from vicinal_daemon.neighbourhood import Choice, choose, chosen, lengthened, search_around, seen
 from vicinal_daemon.select.strategies import Strategy
 from vicinal_daemon.tune.guard import GUARD_SCALES, best_scale
@@ -122,7 +122,7 @@ class _Desk:
         self._choices: dict[tuple[Strategy, Data], tuple[Choice, float]] = {}
         self._readings: dict[tuple[str, Recalled], Reading] = {}
         self._texts: dict[tuple[str, Recalled], Written] = {}
-        self._memory: Mix | None = None
+        self._memory: Memory | None = None
         self._adapters = 0
 
     # What is chosen, and shown
@@ -160,11 +160,11 @@ class _Desk:
         snippets, seconds = self._snippets(mode.prompt, mode.data)
         return prompt_for(self._target, snippets, self._lab.engine, self._lab.settings), seconds
 
-    def _mix(self, mode: Mode) -> Mix | None:
+    def _recall(self, mode: Mode) -> Memory | None:
         if mode.memory == "none" or self._lab.remembered is None:
             return None
         if self._memory is None:
-            self._memory = self._lab.remembered.at(self._task.path, self._task.left, self._task.right).mix
+            self._memory = self._lab.remembered.at(self._task.path, self._task.left, self._task.right)
         return self._memory
 
     # The base
@@ -172,14 +172,14 @@ class _Desk:
     def _base_reading(self, prompt: Prompt, mode: Mode) -> Reading:
         key = prompt.text, mode.memory
         if key not in self._readings:
-            self._readings[key] = self._lab.reader.read(BASE, prompt, self._task.truth, self._mix(mode))
+            self._readings[key] = self._lab.reader.read(BASE, prompt, self._task.truth, self._recall(mode))
         return self._readings[key]
 
     def _base_text(self, prompt: Prompt, mode: Mode) -> Written:
         self._base_reading(prompt, mode)  # the prompt is read once
         key = prompt.text, mode.memory
         if key not in self._texts:
-            self._texts[key] = self._lab.reader.write(BASE, prompt, self._target, self._mix(mode))
+            self._texts[key] = self._lab.reader.write(BASE, prompt, self._target, self._recall(mode))
         return self._texts[key]
 
     def base(self, mode: Mode) -> Record:
@@ -232,7 +232,7 @@ class _Desk:
         """A mode that wears `worn`, as much of it as the guard allows with this mode's prompt."""
         lab, own = self._lab, worn.adapter.scale
         prompt, seconds = self._prompt(mode)
-        mix = self._mix(mode)
+        memory = self._recall(mode)
         if worn.steps:
             seconds = worn.seconds + (seconds if mode.weights != mode.prompt else 0.0)
         readings: dict[float, Reading] = {}
@@ -240,7 +240,7 @@ class _Desk:
             readings[0.0] = self._base_reading(prompt, mode)
         for scale in (own, *(s * own for s in lab.extent.scales if worn.judged)):
             with lab.wardrobe.wearing(replace(worn.adapter, scale=scale)):
-                readings[scale] = lab.reader.read(self._under(scale), prompt, self._task.truth, mix)
+                readings[scale] = lab.reader.read(self._under(scale), prompt, self._task.truth, memory)
         context_loss = {scale: reading.context_loss for scale, reading in readings.items()}
         kept = best_scale(context_loss)
         seconds += sum(reading.seconds for reading in readings.values())
@@ -249,7 +249,7 @@ class _Desk:
             written, change = base, 0.0
         else:
             with lab.wardrobe.wearing(replace(worn.adapter, scale=kept)):
-                written = lab.reader.write(self._under(kept), prompt, self._target, mix)
+                written = lab.reader.write(self._under(kept), prompt, self._target, memory)
                 change = lab.reader.log_probability(self._under(kept), prompt, written.shown)
             change -= lab.reader.log_probability(BASE, prompt, written.shown)
         seconds += written.seconds
@@ -263,7 +263,7 @@ class _Desk:
         for steps, adapter in worn.curve.items():
             under = f"{self._under(1.0)} after {steps}"
             with self._lab.wardrobe.wearing(adapter):
-                bits[steps] = self._lab.reader.read(under, prompt, self._task.truth, self._mix(mode)).bits
+                bits[steps] = self._lab.reader.read(under, prompt, self._task.truth, self._recall(mode)).bits
         return dict(sorted(bits.items()))
 
     def _under(self, scale: float) -> str:

@@ -1,27 +1,17 @@
 """Figures as PNG files, by matplotlib.
 
-Owns their looks. matplotlib comes with the extra `vicinal[pictures]`, and nothing else imports it.
+Owns their looks. matplotlib comes with the extra `vicinal[pictures]`.
 """
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
-from vicinal_daemon.errors import INSTALL_PICTURES, ExtraMissing, RecordsUnusable
+from vicinal_daemon.errors import RecordsUnusable
 from vicinal_daemon.evaluate.figures import Figure
+from vicinal_daemon.extras import require_matplotlib
 
 DPI = 144
 SIZE = (7.0, 4.5)
-
-
-def require() -> None:
-    """Make sure that plots can be drawn, before hours of measuring.
-
-    Raises:
-        ExtraMissing: matplotlib is not installed.
-    """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise ExtraMissing("plots need matplotlib, which is not installed", hint=INSTALL_PICTURES)
 
 
 def save(figures: Sequence[Figure], folder: Path) -> list[Path]:
@@ -31,7 +21,7 @@ def save(figures: Sequence[Figure], folder: Path) -> list[Path]:
         ExtraMissing: matplotlib is not installed.
         RecordsUnusable: the folder cannot be written.
     """
-    require()
+    require_matplotlib()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return [_save(figure, folder / f"{figure.name}.png") for figure in figures]

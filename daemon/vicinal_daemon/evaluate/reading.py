@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 from vicinal_daemon.config import Settings
-from vicinal_daemon.generate.engine import Generated, Mix
+from vicinal_daemon.generate.engine import Generated, Recall
 from vicinal_daemon.generate.post import Ending, bits_per_byte
 from vicinal_daemon.generate.prefix import Prefixes
 from vicinal_daemon.generate.prompt import Prompt
@@ -64,7 +64,7 @@ class Reader:
         self._contexts: dict[str, tuple[float, float]] = {}  # of the prompts that have been read: loss, seconds
         engine.prefixes = Prefixes(PROMPTS_IN_MEMORY)
 
-    def read(self, under: str, prompt: Prompt, truth: str, mix: Mix | None = None) -> Reading:
+    def read(self, under: str, prompt: Prompt, truth: str, memory: Recall | None = None) -> Reading:
         """Read the prompt, of which the context is scored for the guard, then score the truth behind it."""
         name, (start, end) = _name(under, prompt), prompt.context
         if name not in self._contexts:
@@ -72,10 +72,10 @@ class Reader:
             scores = self._engine.score_under(name, prompt.text, start, lender=_name(BASE, prompt))
             context = scores.between(start, end)
             self._contexts[name] = -sum(context) / max(1, len(context)), time.perf_counter() - started
-        values, text = self._continued(name, prompt, truth, mix)
+        values, text = self._continued(name, prompt, truth, memory)
         return Reading(bits_per_byte(values, text), *self._contexts[name])
 
-    def write(self, under: str, prompt: Prompt, target: Target, mix: Mix | None = None) -> Written:
+    def write(self, under: str, prompt: Prompt, target: Target, memory: Recall | None = None) -> Written:
         """Write the line as the product does: greedily, with healing, trimmed."""
         ending = Ending(target.lines, target.mid_line)
         started = time.perf_counter()
@@ -84,7 +84,7 @@ class Reader:
             prompt,
             ending.met,
             max_tokens=self._settings.generate.max_tokens,
-            mix=mix,
+            memory=memory,
             lender=_name(BASE, prompt),
         )
         return Written(generated, ending.shown(generated.text, target.right), time.perf_counter() - started)
@@ -99,14 +99,14 @@ class Reader:
         self._engine.prefixes.forget()
         self._contexts.clear()
 
-    def _continued(self, name: str, prompt: Prompt, text: str, mix: Mix | None = None) -> tuple[list[float], str]:
+    def _continued(self, name: str, prompt: Prompt, text: str, memory: Recall | None = None) -> tuple[list[float], str]:
         """log p of the tokens of `text` behind the prompt, and the text that they spell.
 
         Where the prompt ends at a line's start, that newline is scored too: it is one token with the indentation.
         """
         stem = prompt.text.removesuffix("\n") if prompt.heals else prompt.text
         whole = prompt.text + text
-        scores = self._engine.score_under(name, whole, len(stem), mix)
+        scores = self._engine.score_under(name, whole, len(stem), memory.mix if memory is not None else None)
         return scores.between(len(stem), len(whole)), whole[len(stem) :]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from vicinal_daemon.errors import RecordsMismatch, RecordsUnusable
+from vicinal_indexer.errors import WrittenByLater
 
 FORMAT = 1
 
@@ -176,6 +177,7 @@ def read_records(path: Path) -> tuple[Header, list[Record]]:
 
     Raises:
         RecordsUnusable: it cannot be read, or holds anything else.
+        WrittenByLater: a later version wrote it.
     """
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
@@ -183,7 +185,13 @@ def read_records(path: Path) -> tuple[Header, list[Record]]:
         raise RecordsUnusable(f"{path} cannot be read: {error}", hint="name a file that --out made") from error
     whole = [line for line in lines[:-1] if line]  # what follows the last newline was cut off
     try:
-        header = _HEADER.validate_python(json.loads(whole[0])["header"])
+        said = json.loads(whole[0])["header"]
+        if isinstance(said, dict) and isinstance(said.get("format"), int) and said["format"] > FORMAT:
+            raise WrittenByLater(
+                f"{path} was measured by a later Vicinal (format {said['format']}, this one reads {FORMAT})",
+                hint="update this one, or name a new file with --out",
+            )
+        header = _HEADER.validate_python(said)
         return header, [_RECORD.validate_json(line) for line in whole[1:]]
     except (IndexError, KeyError, TypeError, ValueError, ValidationError) as error:
         raise RecordsUnusable(

@@ -77,10 +77,10 @@ def run_trial(
     steps = min(settings.tune.steps, len(choice.selection.picks))
     tuned = adapt(engine, choice, full, settings, on_step=lambda done, total, loss: on_stage("tune", done, steps))
     on_stage("generate", 0, 0)
-    mix = remembered.at(task.path, target.left, target.right).mix if remembered is not None else None
+    memory = remembered.at(task.path, target.left, target.right) if remembered is not None else None
     with applied(engine, tuned.adapter):
-        tuned_bits = reader.read("tuned", full, task.truth, mix).bits
-        answer = reader.write("tuned", full, target, mix).shown
+        tuned_bits = reader.read("tuned", full, task.truth, memory).bits
+        answer = reader.write("tuned", full, target, memory).shown
     return Trial(
         path=task.path,
         line=task.line,

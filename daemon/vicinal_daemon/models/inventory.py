@@ -14,6 +14,7 @@ from vicinal_daemon.models.manifest import check_hashes, check_sizes, read_manif
 from vicinal_daemon.models.progress import Progress, silent
 from vicinal_daemon.models.registry import ENCODERS, KNOWN, KnownEncoder, KnownModel
 from vicinal_daemon.models.resolve import resolve, resolve_encoder
+from vicinal_indexer.errors import WrittenByLater
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def list_models(cache_dir: Path) -> list[InstalledModel]:
             continue
         try:
             manifest = read_manifest(folder)
-        except ModelDamaged as error:
+        except (ModelDamaged, WrittenByLater) as error:
             found.append(InstalledModel(folder.name, folder, 0, "", "", error.message))
             continue
         if manifest is None:

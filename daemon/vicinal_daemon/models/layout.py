@@ -7,7 +7,7 @@
     <cache>/models/.staging-<slug>/            a pull under way, or interrupted
     <cache>/models/.<slug>.lock                held while one process pulls
     <cache>/converted/<sha256 of a GGUF>/      the float32 copy of a GGUF file that the user named by path
-    <cache>/llama/<fingerprint of a model>/    copies of its GGUF file that llama.cpp reads faster
+    <cache>/llama/<fingerprint of a model>/    its GGUF file as llama.cpp reads it faster, and its layout
 
 Owns names and paths. It does not touch the disk, beyond asking for the user's home folder.
 """
@@ -99,7 +99,7 @@ def converted_root(cache_dir: Path) -> Path:
 
 
 def llama_folder(cache_dir: Path, fingerprint: str) -> Path:
-    """Return the folder for copies of one model's GGUF file that llama.cpp reads faster."""
+    """Return the folder for copies of one model's GGUF file that llama.cpp reads faster, and for notes on it."""
     return cache_dir / "llama" / fingerprint
 
 

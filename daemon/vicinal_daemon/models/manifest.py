@@ -5,7 +5,9 @@ Owns writing, reading and checking `manifest.json`. It does not know where files
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from vicinal_daemon.errors import ModelDamaged
 from vicinal_daemon.models.layout import MANIFEST
 from vicinal_daemon.models.progress import Progress, silent
 from vicinal_indexer.atomic import replace_text
+from vicinal_indexer.errors import WrittenByLater
 
 _FORMAT = 1
 _BLOCK_BYTES = 1 << 20
@@ -81,10 +84,16 @@ def read_manifest(folder: Path) -> Manifest | None:
 
     Raises:
         ModelDamaged: if the manifest cannot be parsed.
+        WrittenByLater: if a later version wrote it.
     """
     path = folder / MANIFEST
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(document["format"], int) and document["format"] > _FORMAT:
+            raise WrittenByLater(
+                f"{folder} was made by a later Vicinal (format {document['format']}, this one reads {_FORMAT})",
+                hint="Update this one; or set model.cache_dir to another folder and pull the model there.",
+            )
         if document["format"] != _FORMAT:
             raise ModelDamaged(f"{path} has format {document['format']}; this version reads {_FORMAT}.")
         files = {
@@ -113,6 +122,24 @@ def check_sizes(folder: Path, manifest: Manifest) -> None:
             raise ModelDamaged(
                 f"{folder / name} has {size} bytes instead of {record.size}.", hint=repair_hint(manifest.name)
             )
+
+
+def check_trusted(folder: Path, manifest: Manifest) -> None:
+    """Check sizes, and the SHA-256 of files that were written after their manifest: what nobody touched costs nothing.
+
+    Raises:
+        ModelDamaged: naming the first file that is missing or differs, and the remedy.
+    """
+    check_sizes(folder, manifest)
+    noted = (folder / MANIFEST).stat().st_mtime_ns
+    times = {name: (folder / name).stat().st_mtime_ns for name in manifest.files}
+    later = {name: time for name, time in times.items() if time > noted}
+    for name in later:
+        if sha256_of(folder / name) != manifest.files[name].sha256:
+            raise ModelDamaged(f"{folder / name} fails its checksum.", hint=repair_hint(manifest.name))
+    if later:
+        with suppress(OSError):  # it is looked at again the next time
+            os.utime(folder / MANIFEST, ns=(max(later.values()), max(later.values())))
 
 
 def check_hashes(folder: Path, manifest: Manifest, progress: Progress) -> None:

@@ -18,7 +18,7 @@ from vicinal_daemon.models import layout
 from vicinal_daemon.models.dequantise import dequantise
 from vicinal_daemon.models.formats import check_gguf, check_transformers_folder, folder_fingerprint
 from vicinal_daemon.models.hub import find_in_hub_cache
-from vicinal_daemon.models.manifest import check_sizes, read_manifest, sha256_of, write_json, write_manifest
+from vicinal_daemon.models.manifest import check_trusted, read_manifest, sha256_of, write_json, write_manifest
 from vicinal_daemon.models.progress import Progress, silent
 from vicinal_daemon.models.pull import unknown_model
 from vicinal_daemon.models.registry import ENCODERS, KNOWN, KnownEncoder, KnownModel
@@ -47,8 +47,9 @@ def resolve(
     """Find the files of `model`: a known name, a hub id, a folder or a `.gguf` file (see
     `layout.parse_model`).
 
-    Sizes and headers are checked, not hashes (`verify` does that), so it costs milliseconds. Only the first
-    use of a `.gguf` file takes longer, as it is converted once; `progress` reports that.
+    Sizes and headers are checked, and the hashes of pulled files that somebody has written since (`verify` looks at
+    all), so it costs milliseconds. Only the first use of a `.gguf` file takes longer, as it is converted once;
+    `progress` reports that.
 
     Raises:
         ModelMissing: if it is not on this machine; the hint names the command that fetches it.
@@ -75,7 +76,7 @@ def resolve(
 def resolve_encoder(name: str, cache_dir: Path, *, encoders: Mapping[str, KnownEncoder] = ENCODERS) -> Path:
     """Find the folder of a sentence encoder: a known name that was pulled, or a path.
 
-    Sizes are checked, not hashes (`verify` does that). Whether the folder holds an encoder is for its loader to say.
+    Sizes are checked, and hashes of files that were written since. Whether it is an encoder is for its loader to say.
 
     Raises:
         ModelMissing: if it is not on this machine; the hint names the command that fetches it.
@@ -95,7 +96,7 @@ def resolve_encoder(name: str, cache_dir: Path, *, encoders: Mapping[str, KnownE
     manifest = read_manifest(folder)
     if manifest is None:
         raise ModelMissing(f"The encoder {name} is not on this machine.", hint=f"Run: vicinal models pull {name}")
-    check_sizes(folder, manifest)
+    check_trusted(folder, manifest)
     return folder / layout.ENCODER
 
 
@@ -104,7 +105,7 @@ def _resolve_pulled(name: str, cache_dir: Path) -> ModelFiles | None:
     manifest = read_manifest(folder)
     if manifest is None:
         return None
-    check_sizes(folder, manifest)
+    check_trusted(folder, manifest)
     gguf = folder / layout.GGUF if layout.GGUF in manifest.files else None
     return ModelFiles(name, folder / layout.TRANSFORMERS, gguf, manifest.origin, manifest.fingerprint())
 
@@ -145,7 +146,7 @@ def _resolve_gguf(path: Path, cache_dir: Path, progress: Progress) -> ModelFiles
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
     try:
-        check_sizes(final, manifest)
+        check_trusted(final, manifest)
     except ModelDamaged as error:
         raise ModelDamaged(error.message, hint=f"Delete {final}; the copy is made anew.") from error
     return ModelFiles(str(path), final / layout.TRANSFORMERS, path, f"file {path}", manifest.fingerprint())

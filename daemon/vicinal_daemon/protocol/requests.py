@@ -121,7 +121,7 @@ class WorkspaceRequest(Message):
 class IndexRequest(WorkspaceRequest):
     """`POST /v1/index`."""
 
-    action: Literal["sync", "rebuild", "wait"] = "sync"
+    action: Literal["sync", "rebuild", "verify", "wait"] = "sync"
 
 
 class ForgetRequest(WorkspaceRequest):

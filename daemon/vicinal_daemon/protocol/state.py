@@ -191,6 +191,9 @@ class DaemonState(Message):
     adapters: int
     adapter_bytes: int
     answers: list[RecentAnswer]
+    problems: list[Trouble] = Field(
+        default_factory=list, description="what goes on worse than it should; of the model and of workspaces: theirs"
+    )
     counts: dict[str, int] = Field(default_factory=dict)
 
 

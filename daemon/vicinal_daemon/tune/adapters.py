@@ -27,7 +27,7 @@ from vicinal_daemon.tune.adapter_file import (
     read_info,
 )
 from vicinal_indexer.atomic import private_folder, replace_text
-from vicinal_indexer.errors import StoreUnavailable
+from vicinal_indexer.errors import StoreUnavailable, VicinalError
 
 _PINS = "pins.json"
 _OURS = re.compile(r"[0-9a-f]{32}\.safetensors")
@@ -42,6 +42,9 @@ class AdapterStore:
         limit_bytes, limit_count: of all adapters together. Pinned and warm ones count; tuned ones give way first, the
             least recently used of them before others, then warm ones; pinned ones never do.
         clock: seconds since the epoch. It may jump: the order of use is kept.
+
+    Attributes:
+        trouble: why the last adapter could not be kept; None once one is.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class AdapterStore:
         self.limit_bytes = limit_bytes
         self.limit_count = limit_count
         self._clock = clock
+        self.trouble: VicinalError | None = None
         self._lock = threading.RLock()
         self._known: dict[str, AdapterInfo] = {}
 
@@ -99,6 +103,7 @@ class AdapterStore:
             if (found.key, found.scale) != (info.key, info.scale):
                 raise ValueError(f"the header of {file.name} tells of {found.key} at scale {found.scale}")
             self._known[info.key] = replace(found, pinned=info.pinned)
+            self.trouble = None
             self.touch(info.key)
             if info.pinned:
                 self._save_pins()

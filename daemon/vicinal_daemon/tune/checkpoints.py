@@ -17,6 +17,9 @@ from vicinal_indexer.atomic import replace_text
 from vicinal_indexer.errors import StoreUnavailable
 from vicinal_indexer.types import digest
 
+FORMAT = 1
+"""Of the JSON file; without it, it is 1. Of another one a checkpoint is not read: training begins anew."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -62,6 +65,7 @@ class Checkpoints:
         """
         with self._translated():
             told = {
+                "format": FORMAT,
                 "key": checkpoint.key,
                 "workspace": checkpoint.workspace,
                 "fingerprint": checkpoint.fingerprint,
@@ -77,6 +81,8 @@ class Checkpoints:
         """The workspace's checkpoint; None if there is none, or it is not whole."""
         try:
             told = json.loads(self._json(workspace).read_text(encoding="utf-8"))
+            if told.get("format", 1) != FORMAT:
+                raise ValueError(f"it is of format {told['format']}, this Vicinal reads {FORMAT}")
             file = self.folder / f"{_name(workspace)}-{int(told['done'])}{SUFFIX}"
             if told["workspace"] != workspace or file.stat().st_size != told["bytes"]:
                 raise ValueError("what was learned is not whole")
@@ -92,7 +98,7 @@ class Checkpoints:
             )
         except FileNotFoundError:
             return None
-        except (OSError, KeyError, TypeError, ValueError) as error:
+        except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
             _log.warning("the checkpoint of %s cannot be used: %s", workspace, error)
             return None
 

@@ -5,50 +5,21 @@ no code. It does not know how they are turned into a calibration.
 """
 
 import json
-import logging
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from vicinal_daemon.uncertainty.database import is_damage, open_database, set_aside
 from vicinal_indexer.errors import InputError, StoreUnavailable
 from vicinal_indexer.types import digest
 
-VERSION = 2
-"""1: without the column `repository`, and without the last five of `AnswerFeatures`; it is brought up to date in
-place."""
-
-KEPT = 50_000
-"""Answers that are kept; the oldest give way when the file is opened."""
-
 EventName = Literal["shown", "accepted", "partly", "rejected", "survived"]
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS answers (
-    id TEXT PRIMARY KEY, at REAL NOT NULL, features TEXT NOT NULL, repository TEXT NOT NULL DEFAULT ''
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS answers_by_time ON answers (at);
-CREATE INDEX IF NOT EXISTS answers_by_repository ON answers (repository, at);
-CREATE TABLE IF NOT EXISTS outcomes (
-    answer TEXT NOT NULL REFERENCES answers (id) ON DELETE CASCADE,
-    at REAL NOT NULL,
-    event TEXT NOT NULL,
-    accepted_characters INTEGER,
-    kept_share REAL,
-    after_seconds REAL
-);
-CREATE INDEX IF NOT EXISTS outcomes_by_answer ON outcomes (answer);
-CREATE TABLE IF NOT EXISTS sources (
-    answer TEXT PRIMARY KEY REFERENCES answers (id) ON DELETE CASCADE,
-    names TEXT NOT NULL
-) WITHOUT ROWID;
-"""
 _OUTCOMES = "SELECT answer, event, accepted_characters, kept_share, after_seconds"
-_log = logging.getLogger(__name__)
 
 
 def feedback_file(data_dir: Path) -> Path:
@@ -122,14 +93,16 @@ class Told:
 class FeedbackStore:
     """The database. Safe to use from many threads, also of several processes.
 
-    A file that is damaged, or of another version, is set aside under another name and begun anew, with a warning.
+    A file that is damaged, or of a later version, is set aside under another name and begun anew, with a warning. What
+    was set aside for its version comes back once this is that version.
 
     Args:
         file: made if absent.
-        now: seconds since the epoch.
+        now: seconds since the epoch. It may jump: the order of answers is kept.
 
     Raises:
         StoreUnavailable: it cannot be opened or written.
+        WrittenByLater: a later version has it open.
     """
 
     def __init__(self, file: Path, now: Callable[[], float] = time.time) -> None:
@@ -149,8 +122,10 @@ class FeedbackStore:
         Raises:
             StoreUnavailable: it cannot be written.
         """
-        row = (answer, self._now(), json.dumps(asdict(features)), features.repository)
         with self._using() as connection:
+            newest = connection.execute("SELECT max(at) FROM answers").fetchone()[0]
+            at = self._now() if newest is None else max(self._now(), newest + 0.001)
+            row = (answer, at, json.dumps(asdict(features)), features.repository)
             connection.execute(
                 "INSERT INTO answers (id, at, features, repository) VALUES (?, ?, ?, ?)"
                 " ON CONFLICT (id) DO UPDATE SET features = excluded.features, repository = excluded.repository",
@@ -249,8 +224,8 @@ class FeedbackStore:
         with self._using() as connection:
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            for damaged in self._file.parent.glob(f"{self._file.name}.damaged-*"):
-                damaged.unlink(missing_ok=True)
+            for aside in set_aside(self._file):
+                aside.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let go of the file; the next use opens it again."""
@@ -268,8 +243,8 @@ class FeedbackStore:
                 with connection:
                     yield connection
             except (sqlite3.Error, OSError) as error:
-                if _is_damage(error):
-                    self._set_aside(str(error))  # the work at hand is lost, what comes next is not
+                if is_damage(error):  # or a read that failed: whoever opens it next looks at all of it, and decides
+                    self.close()
                 raise StoreUnavailable(
                     f"the feedback in {self._file} cannot be read or written: {error}",
                     hint="free some disk space or mend the permissions, or set index.data_dir to another folder",
@@ -277,51 +252,8 @@ class FeedbackStore:
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            try:
-                self._connection = self._connect()
-            except sqlite3.Error as error:
-                if not _is_damage(error):
-                    raise
-                self._set_aside(str(error))
-                self._connection = self._connect()
+            self._connection = open_database(self._file)
         return self._connection
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._file, timeout=10.0, check_same_thread=False)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA secure_delete = ON")
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-            if said != "ok" or version not in (0, 1, VERSION):
-                raise _Damaged(said if said != "ok" else f"it is of version {version}")
-            if version == 1:
-                _bring_up_to_date(connection)
-            connection.executescript(_SCHEMA)
-            with connection:
-                connection.execute(f"PRAGMA user_version = {VERSION}")
-                connection.execute(
-                    "DELETE FROM answers WHERE id IN (SELECT id FROM answers ORDER BY at DESC LIMIT -1 OFFSET ?)",
-                    (KEPT,),
-                )
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _set_aside(self, reason: str) -> None:
-        self.close()
-        number = 1
-        while (aside := self._file.with_name(f"{self._file.name}.damaged-{number}")).exists():
-            number += 1
-        _log.warning("%s is damaged (%s); it is kept as %s, and begun anew", self._file, reason, aside.name)
-        with suppress(FileNotFoundError):
-            self._file.replace(aside)
-        for suffix in ("-wal", "-shm"):
-            self._file.with_name(self._file.name + suffix).unlink(missing_ok=True)
 
 
 def _told(answers: Sequence[Any], outcomes: Sequence[Any]) -> list[Told]:
@@ -342,20 +274,3 @@ def _name(path: str) -> str:
 def _with_folders(path: str) -> list[str]:
     """A path and the folders above it: whoever forgets a folder forgets what is in it."""
     return [path, *(str(above) for above in PurePosixPath(path).parents if above.name)]
-
-
-def _bring_up_to_date(connection: sqlite3.Connection) -> None:
-    """From version 1. Two processes may do it at once: the second finds it done."""
-    connection.execute("BEGIN IMMEDIATE")
-    with connection:
-        columns = {name for _, name, *_ in connection.execute("PRAGMA table_info(answers)")}
-        if "repository" not in columns:
-            connection.execute("ALTER TABLE answers ADD COLUMN repository TEXT NOT NULL DEFAULT ''")
-
-
-class _Damaged(sqlite3.DatabaseError):
-    """The file is readable but not what we wrote."""
-
-
-def _is_damage(error: BaseException) -> bool:
-    return isinstance(error, _Damaged) or (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _DAMAGED

@@ -24,6 +24,7 @@ REMEMBERED_SECONDS = 86_400.0
 """A restarted daemon opens what was used within this time."""
 
 CLOSE_SECONDS = 10.0
+_Identity = tuple[int, int]
 _NOTE_SECONDS = 300.0  # uses are noted on disk so often at most
 _log = logging.getLogger(__name__)
 
@@ -60,48 +61,76 @@ class Workspaces:
         self._now = now
         self._lock = threading.Lock()
         self._open: dict[Path, Workspace] = {}
+        self._identities: dict[Path, _Identity | None] = {}  # as they were when it was last asked for
         self._embedders: dict[str, Embedder] = {}
         self._embedding = threading.Lock()
         self._memory = Memory(data_dir / "workspaces.json")
 
     def open(self, root: Path) -> Workspace:
-        """The workspace of this folder, opened if it is not; it counts as used. Returns at once: its thread opens it.
+        """The workspace of this folder, opened if it is not; it counts as used. A thread of its own opens the index.
+
+        Not for an event loop: a disk that does not answer is waited for.
 
         Raises:
             InputError: there is no such folder, or it is the whole machine or the whole home folder.
             ConfigError: the repository's settings are wrong.
         """
-        resolved = _resolved(root)
-        with self._lock:
-            workspace = self._find(resolved)
+        while True:
+            with self._lock:
+                workspace = self._open.get(root)
             if workspace is None:
-                if _holds_everything(resolved):
-                    raise InputError(
-                        f"{root} is not taken for a repository: every file of yours lies in it",
-                        hint="name the folder of one project; a file outside of one can be moved into a folder",
-                    )
-                if not resolved.is_dir():
-                    raise InputError(f"{root} is not a folder", hint="name the repository's folder")
-                workspace = Workspace(
-                    resolved,
-                    self._data_dir,
-                    self._load_settings,
-                    self._embedder,
-                    self._on_event,
-                    self._on_changed,
-                    self._clock,
-                )
-                self._open[resolved] = workspace
+                workspace = self._opened(root)
             workspace.use()
+            with self._lock:
+                if self._open.get(workspace.root) is workspace:  # else it was just closed, for it had not been used
+                    break
         if abs(self._now() - self._memory.used().get(workspace.root, 0.0)) > _NOTE_SECONDS:
             self._memory.note(workspace.root, self._now())
         return workspace
 
+    def _opened(self, root: Path) -> Workspace:
+        resolved = _resolved(root)
+        # A disk that hangs must not hold the lock: the others' repositories lie elsewhere.
+        identity = _identity(resolved)
+        with self._lock:
+            workspace = self._find(resolved, identity)
+        if workspace is None:
+            made = self._made(root, resolved)
+            with self._lock:
+                workspace = self._find(resolved, identity)
+                if workspace is None:
+                    workspace = self._open[resolved] = made
+                    made.start()
+        with self._lock:
+            if workspace.root == resolved:
+                self._identities[resolved] = identity
+        return workspace
+
+    def _made(self, root: Path, resolved: Path) -> Workspace:
+        """A workspace that does nothing yet."""
+        if _holds_everything(resolved):
+            raise InputError(
+                f"{root} is not taken for a repository: every file of yours lies in it",
+                hint="name the folder of one project; a file outside of one can be moved into a folder",
+            )
+        if not resolved.is_dir():
+            raise InputError(f"{root} is not a folder", hint="name the repository's folder")
+        return Workspace(
+            resolved,
+            self._data_dir,
+            self._load_settings,
+            self._embedder,
+            self._on_event,
+            self._on_changed,
+            self._clock,
+        )
+
     def get(self, root: Path) -> Workspace | None:
         """The workspace of this folder if it is open; does not count as a use."""
         resolved = _resolved(root)
+        identity = _identity(resolved)
         with self._lock:
-            return self._find(resolved)
+            return self._find(resolved, identity)
 
     def all(self) -> tuple[Workspace, ...]:
         """Those that are open, by their roots."""
@@ -125,8 +154,9 @@ class Workspaces:
     def remove(self, root: Path) -> bool:
         """Close it and forget it; its index is kept. Whether it was open or remembered."""
         resolved = _resolved(root)
+        identity = _identity(resolved)
         with self._lock:
-            workspace = self._find(resolved)
+            workspace = self._find(resolved, identity)
             if workspace is not None:
                 del self._open[workspace.root]
         known = workspace.root if workspace is not None else resolved
@@ -154,20 +184,12 @@ class Workspaces:
             self._memory.note(workspace.root, self._now() - workspace.idle_seconds)
         _closed(leaving)
 
-    def _find(self, resolved: Path) -> Workspace | None:
+    def _find(self, resolved: Path, identity: _Identity | None) -> Workspace | None:
         found = self._open.get(resolved)
-        if found is not None:
+        if found is not None or identity is None:
             return found
-        try:
-            wanted = resolved.stat()
-        except OSError:
-            return None
         for root, workspace in self._open.items():  # where case does not matter, one folder has many names
-            try:
-                info = root.stat()
-            except OSError:
-                continue
-            if wanted.st_ino and (info.st_dev, info.st_ino) == (wanted.st_dev, wanted.st_ino):
+            if self._identities.get(root) == identity and _identity(root) == identity:
                 return workspace
         return None
 
@@ -177,6 +199,15 @@ class Workspaces:
             if name not in self._embedders:
                 self._embedders[name] = self._make_embedder(settings)
             return self._embedders[name]
+
+
+def _identity(resolved: Path) -> _Identity | None:
+    """What all names of a folder have in common while it is there; None if it is not, or the system cannot tell."""
+    try:
+        info = resolved.stat()
+    except OSError:
+        return None
+    return (info.st_dev, info.st_ino) if info.st_ino else None
 
 
 def _resolved(root: Path) -> Path:

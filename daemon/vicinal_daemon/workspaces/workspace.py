@@ -57,6 +57,9 @@ class Workspace:
         self._used = clock()
         self._board = Board(root, pause_flag(data_dir), on_event)
         self._keeper = Keeper(self._board, self._open_index, lambda: on_changed(self))
+
+    def start(self) -> None:
+        """Open its index and keep it fresh, in a thread of its own."""
         self._keeper.start()
 
     def _open_index(self) -> "RepositoryIndex":
@@ -71,11 +74,14 @@ class Workspace:
         Raises:
             ConfigError: they are wrong.
         """
+        stamp = self._stamp()
         with self._board.news:
-            stamp = self._stamp()
-            if stamp != self._settings[0]:
-                self._settings = stamp, self._load_settings(self.root)
-            return self._settings[1]
+            if stamp == self._settings[0]:
+                return self._settings[1]
+        loaded = self._load_settings(self.root)  # nobody else waits for the disk
+        with self._board.news:
+            self._settings = stamp, loaded
+        return loaded
 
     @property
     def last_settings(self) -> Settings:
@@ -178,6 +184,15 @@ class Workspace:
             VicinalError: as `RepositoryIndex.rebuild`.
         """
         return self._by_caller(lambda index, progress: index.rebuild(progress), cancelled)
+
+    def verify(self, cancelled: Cancelled = never) -> "SyncReport":
+        """Compare every byte of the index with what was written, and build it anew if one differs.
+
+        Raises:
+            Withdrawn: `cancelled` said so; the rest is done later.
+            VicinalError: as `RepositoryIndex.verify`.
+        """
+        return self._by_caller(lambda index, progress: index.verify(progress), cancelled)
 
     def forget(self, paths: Collection[str]) -> tuple[str, ...]:
         """Remove files and folders from the index down to the last byte; by the caller's thread.
