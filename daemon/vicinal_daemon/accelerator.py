@@ -7,13 +7,14 @@ know what the work is for.
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
 
 import psutil
 
 from vicinal_daemon.config import Settings
-from vicinal_daemon.errors import EngineFailed
+from vicinal_daemon.errors import EngineFailed, GaveWay, Withdrawn
 from vicinal_daemon.models import ModelFiles
 from vicinal_daemon.models.layout import llama_folder
 from vicinal_daemon.policy import Costs
@@ -99,19 +100,46 @@ class Accelerator:
         client: str = "",
         cancellation: Cancellation | None = None,
         on_piece: OnPiece | None = None,
+        gives_way: bool = False,
     ) -> Answer:
         """Wait for a turn, have one unit of work done, and return what came of it.
 
         A unit that is not wanted any more ends early: its answer is what was done until then.
 
+        Args:
+            gives_way: end it, as if it had not begun, for whoever is more urgent.
+
         Raises:
+            GaveWay: it was ended so.
             VicinalError: the reason of a cancellation while it waited.
             ModelError: the model cannot be had, or the engine failed.
         """
-        cancellation = cancellation or Cancellation()
         if priority <= Priority.TUNE:
             self._last_asked = time.monotonic()
-        turn = self._turnstile.turn(priority, client, cancellation)
+        with (cancellation or Cancellation()).part() as this:
+            try:
+                result = await self._done(unit, priority, client, this, on_piece, gives_way=gives_way)
+            except Withdrawn:
+                if isinstance(this.reason, GaveWay):
+                    raise this.reason from None
+                raise
+        self._learn(unit, result)
+        if not isinstance(result, expected):
+            raise EngineFailed(f"the engine answered {type(unit).__name__} with {type(result).__name__}")
+        return result
+
+    async def _done(
+        self,
+        unit: Unit,
+        priority: Priority,
+        client: str,
+        cancellation: Cancellation,
+        on_piece: OnPiece | None,
+        *,
+        gives_way: bool,
+    ) -> Result:
+        give_way = partial(cancellation.cancel, GaveWay("somebody waits")) if gives_way else None
+        turn = self._turnstile.turn(priority, client, cancellation, give_way)
         await turn.__aenter__()
 
         async def work() -> Result:
@@ -130,14 +158,10 @@ class Accelerator:
         self._units.add(task)
         task.add_done_callback(self._finished)
         try:
-            result = await asyncio.shield(task)
+            return await asyncio.shield(task)
         except asyncio.CancelledError:
             cancellation.event.set()
             raise
-        self._learn(unit, result)
-        if not isinstance(result, expected):
-            raise EngineFailed(f"the engine answered {type(unit).__name__} with {type(result).__name__}")
-        return result
 
     async def quiet(self, priority: Priority) -> None:
         """Wait until a step that nobody waits for is in nobody's way; at once for others, and where steps are quick."""

@@ -29,6 +29,7 @@ VicinalError
 └── RequestDropped (exit 6)
     ├── Superseded                 a newer request for the same document took its place
     ├── Withdrawn                  it was cancelled
+    │   └── GaveWay                it was ended for something more urgent, and can be done again
     └── Busy                       too many wait already
 
 Owns the names by which errors cross the API, too: a class in kebab case.
@@ -176,6 +177,10 @@ class Superseded(RequestDropped):
 
 class Withdrawn(RequestDropped):
     """The request was cancelled, or its client has gone."""
+
+
+class GaveWay(Withdrawn):
+    """A unit of work was ended for something more urgent, as if it had not begun; it can be done again."""
 
 
 class Busy(RequestDropped):

@@ -1,15 +1,15 @@
 """Who may go next: the accelerator's turns, and the requests that are being answered.
 
-Owns the order (priority, then the client who waited longest since its last turn), the bound on waiting requests, and
-the rule that a newer request for a document takes the place of an older one. It does not know what is done in a turn.
-Everything here belongs to one event loop.
+Owns the order (priority, then the client who waited longest since its last turn), who is asked to give way, the bound
+on waiting requests, and the rule that a newer request for a document takes the place of an older one. It does not know
+what is done in a turn. Everything here belongs to one event loop.
 """
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Hashable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from itertools import count
 from typing import TypeVar
@@ -43,6 +43,7 @@ class Cancellation:
         self.event = asyncio.Event()
         self.reason: VicinalError | None = None
         self._waiting: set[asyncio.Future[None]] = set()
+        self._inner: set[Cancellation] = set()
 
     def cancel(self, reason: VicinalError) -> None:
         """Not wanted any more; the first reason counts."""
@@ -52,6 +53,8 @@ class Cancellation:
             for future in self._waiting:
                 if not future.done():
                     future.set_exception(reason)
+            for inner in tuple(self._inner):
+                inner.cancel(reason)
 
     def withdraw(self) -> None:
         """Whoever asked has cancelled it, or has gone."""
@@ -65,6 +68,21 @@ class Cancellation:
         """Raise the reason, if there is one."""
         if self.reason is not None:
             raise self.reason
+
+    @contextmanager
+    def part(self) -> "Iterator[Cancellation]":
+        """For the time of the block: one that ends with this one, and can be ended alone.
+
+        Raises:
+            VicinalError: the reason, if there is one already.
+        """
+        self.check()
+        inner = Cancellation()
+        self._inner.add(inner)
+        try:
+            yield inner
+        finally:
+            self._inner.discard(inner)
 
     @contextmanager
     def ending(self, future: "asyncio.Future[None]") -> Iterator[None]:
@@ -101,12 +119,13 @@ class Cancellation:
             await asyncio.gather(task, stop, return_exceptions=True)
 
 
-@dataclass(order=True)
+@dataclass(eq=False)
 class _Waiting:
     priority: Priority
     arrival: int
-    client: str = field(compare=False)
-    granted: asyncio.Future[None] = field(compare=False)
+    client: str
+    granted: asyncio.Future[None]
+    give_way: Callable[[], None] | None
 
 
 class Turnstile:
@@ -118,23 +137,33 @@ class Turnstile:
     def __init__(self, capacity: int = 1) -> None:
         self._free = capacity
         self._waiting: list[_Waiting] = []
+        self._inside: list[_Waiting] = []
         self._last_turn: OrderedDict[str, int] = OrderedDict()
         self._arrivals = count()
         self._turns = count(1)
 
     @asynccontextmanager
     async def turn(
-        self, priority: Priority, client: str = "", cancellation: Cancellation | None = None
+        self,
+        priority: Priority,
+        client: str = "",
+        cancellation: Cancellation | None = None,
+        give_way: Callable[[], None] | None = None,
     ) -> AsyncIterator[None]:
         """Wait for a turn and hold it for the time of the block.
+
+        Args:
+            give_way: called within the block when somebody of a better priority waits; the turn is over with the block.
 
         Raises:
             VicinalError: the reason of the cancellation, while it waited.
         """
-        waiting = _Waiting(priority, next(self._arrivals), client, asyncio.get_running_loop().create_future())
+        granted = asyncio.get_running_loop().create_future()
+        waiting = _Waiting(priority, next(self._arrivals), client, granted, give_way)
         with (cancellation or Cancellation()).ending(waiting.granted):
             self._waiting.append(waiting)
             self._grant()
+            self._overtake(waiting)
             try:
                 await waiting.granted
             except BaseException:
@@ -143,6 +172,7 @@ class Turnstile:
         try:
             yield
         finally:
+            self._inside.remove(waiting)
             self._free += 1
             self._grant()
 
@@ -155,8 +185,20 @@ class Turnstile:
         if waiting in self._waiting:
             self._waiting.remove(waiting)
         elif waiting.granted.done() and not waiting.granted.cancelled() and waiting.granted.exception() is None:
+            self._inside.remove(waiting)
             self._free += 1  # the turn came in the very moment in which it was given up
             self._grant()
+
+    def _overtake(self, waiting: _Waiting) -> None:
+        """Ask the least urgent one inside to give way, if it would; once."""
+        if waiting.granted.done():
+            return
+        willing = [one for one in self._inside if one.give_way is not None and one.priority > waiting.priority]
+        if willing:
+            slowest = max(willing, key=lambda one: one.priority)
+            give_way, slowest.give_way = slowest.give_way, None
+            assert give_way is not None  # noqa: S101 - it is willing
+            give_way()
 
     def _grant(self) -> None:
         while self._free and self._waiting:
@@ -165,6 +207,7 @@ class Turnstile:
             if best.granted.done():
                 continue
             self._free -= 1
+            self._inside.append(best)
             self._last_turn[best.client] = next(self._turns)
             self._last_turn.move_to_end(best.client)
             if len(self._last_turn) > REMEMBERED_CLIENTS:

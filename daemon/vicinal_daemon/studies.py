@@ -8,11 +8,13 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import count
 
-from vicinal_daemon.accelerator import Accelerator
+from vicinal_daemon.accelerator import Accelerator, Answer
 from vicinal_daemon.assemble import Learned
-from vicinal_daemon.errors import ModelUnusable, Withdrawn
+from vicinal_daemon.errors import GaveWay, ModelUnusable, Withdrawn
 from vicinal_daemon.scheduler import Cancellation, Priority
 from vicinal_daemon.tune.adapter_file import AdapterInfo, metadata
 from vicinal_daemon.tune.adapters import AdapterStore
@@ -27,6 +29,7 @@ from vicinal_daemon.worker.messages import (
     PromptShape,
     Step,
     Stepped,
+    Unit,
 )
 from vicinal_indexer.errors import StoreUnavailable, VicinalError
 
@@ -35,6 +38,8 @@ MOST_STUDIES = 4
 """Parked runs cost memory; the oldest gives way to a new one."""
 
 REMEMBERED = 512
+PATIENCE = 3
+"""So often in a row a unit of a study gives way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +99,7 @@ class Study:
     async def _learn(self) -> Learned:
         run, recipe = self.recipe.begin.run, self.recipe
         while len(self.losses) < self.steps:
-            await self._accelerator.quiet(self.priority)
-            stepped = await self._accelerator.do(Step(run), self.priority, Stepped, cancellation=self.cancellation)
+            stepped = await self._unhurried(Step(run), Stepped)
             async with self._progress:
                 self.losses.append(stepped.loss)
                 self.steps = stepped.steps  # fewer, once the guard has ended the run
@@ -128,19 +132,29 @@ class Study:
 
     async def judge(self, key: str, info: AdapterInfo | None = None) -> Judged:
         """Make an adapter of what was learned so far; it is stored only if `info` says what it is."""
-        return await self._accelerator.do(
-            Judge(
-                self.recipe.begin.run,
-                key,
-                self.recipe.prompt,
-                self.recipe.held_out,
-                self._store.path_for(key) if info is not None else None,
-                tuple(sorted(metadata(info).items())) if info is not None else (),
-            ),
-            self.priority,
-            Judged,
-            cancellation=self.cancellation,
+        unit = Judge(
+            self.recipe.begin.run,
+            key,
+            self.recipe.prompt,
+            self.recipe.held_out,
+            self._store.path_for(key) if info is not None else None,
+            tuple(sorted(metadata(info).items())) if info is not None else (),
         )
+        return await self._unhurried(unit, Judged)
+
+    async def _unhurried(self, unit: Unit, expected: type[Answer]) -> Answer:
+        """Have a unit done. As long as nobody waits for this study, it begins when it is quiet and gives way.
+
+        It does so a few times at most: who types on for hours must get an adapter, too.
+        """
+        for lost in count():
+            await self._accelerator.quiet(self.priority)
+            gives_way = self.priority > Priority.TUNE and lost < PATIENCE
+            with suppress(GaveWay):
+                return await self._accelerator.do(
+                    unit, self.priority, expected, cancellation=self.cancellation, gives_way=gives_way
+                )
+        raise AssertionError("unreachable")
 
     async def reach(self, steps: int) -> None:
         """Wait until so many steps were taken.

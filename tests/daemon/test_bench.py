@@ -58,8 +58,10 @@ def bench(tiny_model_dir: Path) -> Bench:
     return made
 
 
-def begin(run: str = "run", *, rank: int = 4, seed: int = 0, learning_rate: float = 5e-3) -> Begin:
-    return Begin(run, EXAMPLES, rank, learning_rate, 64, seed)
+def begin(
+    run: str = "run", *, rank: int = 4, seed: int = 0, learning_rate: float = 5e-3, depth: float | None = None
+) -> Begin:
+    return Begin(run, EXAMPLES, rank, learning_rate, 64, seed, depth=depth)
 
 
 def write(key: str | None = None, file: Path | None = None) -> Write:
@@ -372,13 +374,33 @@ def test_a_write_ends_within_one_token_and_shows_what_it_has(bench: Bench, token
     assert (result.tokens, result.finished) == (tokens, False)
 
 
-def test_a_step_is_taken_whole_or_not_at_all(bench: Bench) -> None:
+@pytest.mark.parametrize("depth", [None, 1.0])
+def test_a_step_is_taken_whole_or_not_at_all(bench: Bench, depth: float | None, tmp_path: Path) -> None:
+    whole, pieces = tmp_path / "whole", tmp_path / "pieces"
+    bench.do(begin("whole", depth=depth))
+    for _ in EXAMPLES:
+        bench.do(Step("whole"))
+    bench.do(Judge("whole", "whole", None, file=whole))
+    bench.do(begin(depth=depth))
+    for step in range(1, len(EXAMPLES) + 1):
+        asked = 0
+        # Ended before it, below the cut, in the layers that learn, on the way back: each time a little later.
+        while True:
+            try:
+                stepped = bench.do(Step("run"), cancelled=After(asked))
+                break
+            except Withdrawn:
+                asked += 1
+        assert isinstance(stepped, Stepped)
+        assert stepped.done == step
+        assert asked > 2
+    bench.do(Judge("run", "pieces", None, file=pieces))
+    assert_equal(read_adapter(whole), read_adapter(pieces))
+
+
+def test_what_is_not_begun_is_withdrawn(bench: Bench) -> None:
     bench.do(begin())
-    with pytest.raises(Withdrawn):
-        bench.do(Step("run"), cancelled=After(0))
-    step = bench.do(Step("run"), cancelled=After(1))
-    assert isinstance(step, Stepped)
-    assert step.done == 1
+    bench.do(Step("run"))
     with pytest.raises(Withdrawn):
         bench.do(Judge("run", "key", PROMPT), cancelled=After(2))
     with pytest.raises(Withdrawn):

@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 
 import pytest
 
-from vicinal_daemon.errors import Busy, Superseded, Withdrawn
+from vicinal_daemon.errors import Busy, GaveWay, Superseded, Withdrawn
 from vicinal_daemon.scheduler import Cancellation, Priority, Requests, Turnstile
 
 
@@ -108,6 +108,52 @@ def test_a_turn_that_is_given_up_as_it_comes_goes_to_the_next() -> None:
         assert await stage.finish() == ["there"]
 
     go(play())
+
+
+def test_who_is_inside_is_asked_once_to_give_way_to_a_better_one() -> None:
+    async def play() -> None:
+        stage, asked = Stage(), list[str]()
+        async with stage.turnstile.turn(Priority.WARM, give_way=lambda: asked.append("warm")):
+            await stage.ask("equal", Priority.WARM)
+            await stage.ask("worse", Priority.EMBED)
+            assert asked == []
+            await stage.ask("better", Priority.SPECULATE)
+            await stage.ask("best", Priority.WRITE)
+            assert asked == ["warm"]
+        assert await stage.finish() == ["best", "better", "equal", "worse"]
+
+    go(play())
+
+
+def test_who_is_alone_or_will_not_is_not_asked_to_give_way() -> None:
+    async def play() -> None:
+        turnstile, asked = Turnstile(2), list[str]()
+        async with (
+            turnstile.turn(Priority.EMBED),
+            turnstile.turn(Priority.WARM, give_way=lambda: asked.append("warm")),
+        ):
+            late = asyncio.ensure_future(turnstile.turn(Priority.WRITE).__aenter__())
+            await asyncio.sleep(0)
+            assert asked == ["warm"]
+        await late
+        async with turnstile.turn(Priority.WARM, give_way=lambda: asked.append("again")):
+            pass
+        assert asked == ["warm"]
+
+    go(play())
+
+
+def test_a_part_of_what_is_wanted_ends_with_it_or_alone() -> None:
+    whole = Cancellation()
+    with whole.part() as first:
+        first.cancel(GaveWay("something is more urgent"))
+        assert not whole.is_set()
+    with whole.part() as second:
+        assert not second.is_set()
+        whole.withdraw()
+        assert second.reason is whole.reason
+    with pytest.raises(Withdrawn), whole.part():
+        raise AssertionError("it is not wanted")
 
 
 def test_no_more_than_the_capacity_are_in_at_once() -> None:

@@ -15,10 +15,10 @@ from vicinal_daemon.background import warm
 from vicinal_daemon.background.warm import WarmTrainer
 from vicinal_daemon.config import Settings
 from vicinal_daemon.daemon import Daemon
+from vicinal_daemon.errors import GaveWay
 from vicinal_daemon.machine import MachineSignals
 from vicinal_daemon.protocol.requests import CompleteRequest
 from vicinal_daemon.protocol.state import Event
-from vicinal_daemon.scheduler import Cancellation
 from vicinal_daemon.tune.adapter_file import AdapterInfo
 from vicinal_daemon.tune.checkpoints import Checkpoint, Checkpoints
 from vicinal_daemon.worker import messages
@@ -206,22 +206,23 @@ def test_it_gives_way_within_one_step_and_goes_on_in_the_same_run(shop: Path, sc
     scene(act, warm__idle_seconds=1000, tune__steps=0)
 
 
-def test_the_guard_gives_way_too(shop: Path, scene: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(warm_run, "JUDGING_TICK_SECONDS", 0.0)
-
+@pytest.mark.parametrize(("kind", "done"), [(messages.Step, 3), (messages.Judge, 6)])
+def test_what_is_under_way_gives_way(
+    shop: Path, scene: Callable[..., None], kind: type[messages.Unit], done: int
+) -> None:
     async def act(on: Scene) -> None:
-        run_judge = warm_run.WarmRun.judge
-        interrupted = asyncio.Event()
+        do, overtaken = on.daemon.accelerator.do, False
 
-        async def judge(self: warm_run.WarmRun, cancellation: object) -> object:
-            if not interrupted.is_set():
-                interrupted.set()
-                on.asked = time.monotonic()
-            return await run_judge(self, cancellation)  # type: ignore[arg-type]
+        async def overtaken_once(unit: messages.Unit, *rest: object, **more: object) -> object:
+            nonlocal overtaken
+            if isinstance(unit, kind) and more.get("gives_way") and not overtaken and on.steps == done:
+                overtaken, on.asked = True, time.monotonic()
+                raise GaveWay("somebody waits")
+            return await do(unit, *rest, **more)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(warm_run.WarmRun, "judge", judge)
+        on.daemon.accelerator.do = overtaken_once  # type: ignore[method-assign, assignment]
         await on.ready()
-        await on.until(lambda: on.told == "6 of 6 steps; waits: somebody is at work")
+        await on.until(lambda: on.told == f"{done} of 6 steps; waits: somebody is at work")
         on.asked = -1e9
         await on.until(lambda: "did not help" in on.told or on.adapters)
         assert on.steps == 6
@@ -325,9 +326,9 @@ def test_what_did_not_help_is_dropped_and_not_tried_again(
 ) -> None:
     run_judge = warm_run.WarmRun.judge
 
-    async def strict(self: warm_run.WarmRun, cancellation: Cancellation) -> AdapterInfo:
+    async def strict(self: warm_run.WarmRun) -> AdapterInfo:
         return replace(
-            await run_judge(self, cancellation), scale=0.0
+            await run_judge(self), scale=0.0
         )  # to a small model everything of a repository like this one helps
 
     monkeypatch.setattr(warm_run.WarmRun, "judge", strict)

@@ -7,22 +7,19 @@ chunks were chosen.
 import asyncio
 import time
 import uuid
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
 from vicinal_daemon.accelerator import Accelerator
 from vicinal_daemon.background.lesson import Lesson
-from vicinal_daemon.errors import ModelDamaged, ModelUnusable, Withdrawn
-from vicinal_daemon.scheduler import Cancellation, Priority
+from vicinal_daemon.errors import ModelDamaged, ModelUnusable
+from vicinal_daemon.scheduler import Priority
 from vicinal_daemon.tune.adapter_file import AdapterInfo, metadata
 from vicinal_daemon.tune.checkpoints import Checkpoint, Checkpoints
 from vicinal_daemon.worker.messages import Begin, Begun, Done, Drop, Forget, Judge, Judged, Step, Stepped, Wear
 from vicinal_indexer.errors import VicinalError
 
 STEPS_A_CHECKPOINT = 8
-JUDGING_TICK_SECONDS = 0.1
-"""So often it is asked, while the guard works, whether somebody wants the accelerator."""
 
 
 class WarmRun:
@@ -82,10 +79,12 @@ class WarmRun:
         A step that has begun is waited for even if the caller is cancelled: it must not be taken a second time.
 
         Raises:
+            GaveWay: somebody asked for something; the step was not taken.
             VicinalError: the engine failed, or the checkpoint cannot be written.
         """
         await self._accelerator.quiet(Priority.WARM)
-        taken = asyncio.ensure_future(self._accelerator.do(Step(self._name), Priority.WARM, Stepped))
+        unit = Step(self._name)
+        taken = asyncio.ensure_future(self._accelerator.do(unit, Priority.WARM, Stepped, gives_way=True))
         try:
             self.done = (await asyncio.shield(taken)).done
         except asyncio.CancelledError:
@@ -119,35 +118,19 @@ class WarmRun:
         await asyncio.to_thread(self._checkpoints.save, checkpoint)
         self._saved = self.done
 
-    async def judge(self, cancellation: Cancellation) -> AdapterInfo:
+    async def judge(self) -> AdapterInfo:
         """Let the held-out code judge; writes the adapter's file unless its scale is 0.
 
         Raises:
-            Withdrawn: it was cancelled; it can be asked for again.
+            GaveWay: somebody asked for something; it can be asked for again.
             VicinalError: the engine failed, or the file cannot be written.
         """
         info = replace(self.lesson.info, steps=self.done, created=time.time())
         held_out = self.lesson.held_out if self.lesson.settings.tune.guard else ()
         told = tuple(sorted(metadata(info).items()))
         unit = Judge(self._name, info.key, None, held_out, info.file, told)
-        judged = await self._accelerator.do(unit, Priority.WARM, Judged, cancellation=cancellation)
+        judged = await self._accelerator.do(unit, Priority.WARM, Judged, gives_way=True)
         return replace(info, scale=judged.scale, bytes=judged.bytes)
-
-    async def judge_unless(self, asked: Callable[[], float]) -> AdapterInfo | None:
-        """As `judge`; None, within one passage, if `asked` (when somebody last asked for anything) grows meanwhile."""
-        cancellation, before = Cancellation(), asked()
-        judging = asyncio.ensure_future(self.judge(cancellation))
-        try:
-            while not judging.done():
-                await asyncio.wait({judging}, timeout=JUDGING_TICK_SECONDS)
-                if asked() > before:
-                    cancellation.cancel(Withdrawn("somebody asks for something"))
-            return await judging
-        except Withdrawn:
-            return None
-        finally:
-            judging.cancel()
-            await asyncio.gather(judging, return_exceptions=True)
 
     async def drop(self) -> None:
         """Let the engine forget it; its checkpoint stays."""

@@ -16,6 +16,7 @@ from vicinal_daemon.accelerator import Accelerator
 from vicinal_daemon.background.lesson import Lesson, changed_share, current_hashes, plan_lesson, tuning_digest
 from vicinal_daemon.background.run import WarmRun
 from vicinal_daemon.config import Settings
+from vicinal_daemon.errors import GaveWay
 from vicinal_daemon.machine import MachineSignals, may_work_in_background, signals
 from vicinal_daemon.models import ModelFiles
 from vicinal_daemon.protocol.state import Event
@@ -207,15 +208,15 @@ class WarmTrainer:
                 return
             if not run.is_alive:
                 return  # it goes on from its checkpoint
-            if run.done >= run.steps:
-                break
-            await run.step()
-            self._tell(root, f"training, {run.done} of {run.steps} steps", run.done, run.steps)
-        judged = await run.judge_unless(self._asked)
-        if judged is not None:
-            await self._take_in(workspace, judged)
-            await self._end_run()
-            await asyncio.to_thread(self._checkpoints.clear, root)
+            with suppress(GaveWay):  # whether and when it goes on is asked above
+                if run.done >= run.steps:
+                    judged = await run.judge()
+                    break
+                await run.step()
+                self._tell(root, f"training, {run.done} of {run.steps} steps", run.done, run.steps)
+        await self._take_in(workspace, judged)
+        await self._end_run()
+        await asyncio.to_thread(self._checkpoints.clear, root)
 
     async def _take_in(self, workspace: Workspace, info: AdapterInfo) -> None:
         """Put it into the older one's place, if it is of use."""

@@ -13,6 +13,7 @@ from vicinal_daemon.errors import ModelUnusable
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.generate.trunk import first_to_learn
 from vicinal_daemon.tune.guard import WATCH_EVERY, Passage, Watch, loss
+from vicinal_daemon.tune.interrupting import between_layers
 from vicinal_daemon.tune.lora import Adapter, AttachedLora, Tensors, rounded
 from vicinal_daemon.tune.objective import objective
 from vicinal_daemon.tune.wardrobe import Wardrobe
@@ -97,8 +98,11 @@ class TuningRun:
         """How many tokens the next step's example has; 0 if there is none."""
         return len(self._examples[self.done]) if self.done < self.steps else 0
 
-    def step(self) -> float:
+    def step(self, check: Callable[[], None] = lambda: None) -> float:
         """One step on the next example; returns the loss before it, in nats per token.
+
+        Args:
+            check: called between any two layers. What it raises ends the step as if it had not begun.
 
         Raises:
             ModelUnusable: all steps have been taken.
@@ -111,22 +115,24 @@ class TuningRun:
         fallen = self.done / self._planned
         for group in self._optimizer.param_groups:
             group["lr"] = self._settings.learning_rate * (1.0 + (1.0 / self._planned - 1.0) * fallen)
-        loss_of = self._objective(self._examples[self.done])
-        lora.wear("study")
         try:
+            with between_layers(self._engine.model, check):
+                loss_of = self._objective(self._examples[self.done])
+            lora.wear("study")
             with self._engine.touched(self._first):
-                self.losses.append(self._stepped(lora, loss_of))
+                self.losses.append(self._stepped(lora, loss_of, check))
         finally:
             lora.wear(None)
         return self.losses[-1]
 
-    def _stepped(self, lora: AttachedLora, loss_of: Callable[[], torch.Tensor]) -> float:
+    def _stepped(self, lora: AttachedLora, loss_of: Callable[[], torch.Tensor], check: Callable[[], None]) -> float:
         assert self._optimizer is not None  # noqa: S101 - `seat` has called `resume`
         if self._watch is not None and not self.losses:
             self._watch.start()
-        found = loss_of()
         self._optimizer.zero_grad(set_to_none=True)
-        found.backward()  # type: ignore[no-untyped-call]
+        with between_layers(self._engine.model, check):
+            found = loss_of()
+            found.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         self.done += 1

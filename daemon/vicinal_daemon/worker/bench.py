@@ -84,8 +84,9 @@ class Bench:
         """Do one unit.
 
         Args:
-            cancelled: asked before each token, each 256 tokens of a prompt, each forward pass of the guard and each
-                step. `Write` and `Chat` then return what there is; the others raise `Withdrawn`.
+            cancelled: asked before each token, each 256 tokens of a prompt, each forward pass of the guard, each step
+                and each layer of it, there and back. `Write` and `Chat` then return what there is; the others raise
+                `Withdrawn`.
             on_piece: is given the text so far, where the unit streams.
 
         Raises:
@@ -203,7 +204,7 @@ class Bench:
         run = self._tuning(unit.run).run
         _check(cancelled)
         started, tokens = time.perf_counter(), run.next_tokens
-        loss = run.step()
+        loss = run.step(lambda: _check(cancelled))
         return Stepped(run.done, run.steps, loss, tokens, time.perf_counter() - started)
 
     def _judge(self, unit: Judge, cancelled: Cancelled) -> Judged:
