@@ -2,12 +2,13 @@
 
     python benchmarks/memory.py [--steps 8] [--tokens 256] [--prompt 1024]
 
-Each way has a process of its own: the model is loaded, a prompt is read and a line written; then it is tuned on texts
+Each way has a process of its own, with the environment of the engine's: the model is loaded, a prompt is read and a line written; then it is tuned on texts
 of so many tokens, with its guard, and the line is written again with what was learned.
 """
 
 import argparse
 import multiprocessing
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from vicinal_daemon.models import resolve
 from vicinal_daemon.tune.guard import Passage
 from vicinal_daemon.tune.run import TuningRun
 from vicinal_daemon.tune.wardrobe import Wardrobe
+from vicinal_daemon.worker.process import ENVIRONMENT
 
 CODE = "\n".join(path.read_text("utf-8") for path in sorted(Path(__file__).parent.glob("*.py")))
 WAYS = {"a request: upper third": 0.33, "the repository's own adapter: all layers": 1.0}
@@ -53,8 +55,8 @@ def measure(depth: float, steps: int, tokens: int, prompt_tokens: int) -> tuple[
     """Bytes: of the model; resident after writing; the most while tuning and writing again."""
     settings = load_settings(None, {})
     files = resolve(settings.model.name, settings.model.cache_dir)
-    engine = TransformersEngine(files.transformers_dir, "cpu", files.name, depth)
-    recipe = replace(tuning_settings(settings), max_tokens=tokens)
+    engine = TransformersEngine(files.transformers_dir, "cpu", files.name, settings.tune.depth)
+    recipe = replace(tuning_settings(settings), max_tokens=tokens, depth=depth)
     size = sum(value.nbytes for value in engine.model.parameters())
     spans = engine.codec.offsets(CODE)
     text = CODE[: spans[prompt_tokens][0]]
@@ -87,6 +89,7 @@ def main() -> None:
     asked = parser.parse_args()
     print("| what is tuned | model MiB | writing MiB | most while tuning MiB | more, of the model's size |")
     print("|---|---|---|---|---|")
+    os.environ |= ENVIRONMENT
     context = multiprocessing.get_context("spawn")
     for way, depth in WAYS.items():
         with context.Pool(1) as pool:

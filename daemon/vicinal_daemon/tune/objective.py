@@ -4,16 +4,22 @@ Owns which part of a forward pass is done once for each text, and of which token
 what is done with the gradient.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 
 FREQUENT_TOKENS = 4096
 """The tokens with the smallest ids are on every shortlist: a byte-pair vocabulary is in the order of frequency."""
+
+HEAD_AT_ONCE = 64
+"""Tokens whose logits, all of a vocabulary, are in memory at once."""
 
 Objective = Callable[[Sequence[int]], Callable[[], torch.Tensor]]
 """The tokens of an example -> a function that returns their mean loss in nats, with gradients, under what is worn when
@@ -23,11 +29,14 @@ it is called. The trunk has read them by then, with nothing worn."""
 def objective(engine: TransformersEngine, examples: Sequence[Sequence[int]], first: int) -> Objective:
     """The loss for a run over `examples` in which layers from number `first` on learn.
 
-    That of a shortlist where the model can be cut below them, else the model's own.
+    That of a shortlist where the model can be cut below them, else the model's own; with little in memory where a cut
+    has shown that the model is its layers, one after the other, and an output head.
     """
     trunk = engine.trunk
-    if trunk is None or first < trunk.first:
-        return lambda ids: lambda: _whole(engine.model, ids)
+    if trunk is None:
+        return lambda ids: lambda: _own(engine.model, ids)
+    if first < trunk.first:
+        return lambda ids: lambda: _recomputed(engine.model, ids)
     shortlist = _Shortlist(engine.model.get_output_embeddings().weight, examples)
 
     def of(ids: Sequence[int]) -> Callable[[], torch.Tensor]:
@@ -37,7 +46,35 @@ def objective(engine: TransformersEngine, examples: Sequence[Sequence[int]], fir
     return of
 
 
-def _whole(model: Any, ids: Sequence[int]) -> torch.Tensor:
+def _recomputed(model: Any, ids: Sequence[int]) -> torch.Tensor:
+    """As `_own`, in a third more time and half the memory: what a layer or the head keeps for the way back is computed
+    again there. Chen et al., "Training Deep Nets with Sublinear Memory Cost" (2016), section 4.
+    """
+    decoder, head = model.get_decoder(), model.get_output_embeddings()
+    tokens = torch.tensor([ids], device=model.device)
+    with _forgetful(decoder.layers):
+        outputs = decoder(input_ids=tokens, use_cache=False).last_hidden_state[0, :-1]
+    losses = [
+        _again(lambda rows, told: functional.cross_entropy(head(rows).float(), told, reduction="sum"), rows, told)
+        for rows, told in zip(torch.split(outputs, HEAD_AT_ONCE), torch.split(tokens[0, 1:], HEAD_AT_ONCE), strict=True)
+    ]
+    return torch.stack(losses).sum() / (len(ids) - 1)
+
+
+@contextmanager
+def _forgetful(layers: Iterable[torch.nn.Module]) -> Iterator[None]:
+    """For a forward pass: each layer keeps what goes into it, and nothing else."""
+    with ExitStack() as undo:
+        for layer in layers:
+            layer.forward = partial(_again, layer.forward)
+            undo.callback(delattr, layer, "forward")
+        yield
+
+
+_again = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)  # nothing here is drawn by lot
+
+
+def _own(model: Any, ids: Sequence[int]) -> torch.Tensor:
     tokens = torch.tensor([ids], device=model.device)
     loss: torch.Tensor = model(tokens, labels=tokens, use_cache=False).loss
     return loss
