@@ -2,8 +2,9 @@
 
     python benchmarks/memory.py [--steps 8] [--tokens 256] [--prompt 1024]
 
-Each way has a process of its own, with the environment of the engine's: the model is loaded, a prompt is read and a line written; then it is tuned on texts
-of so many tokens, with its guard, and the line is written again with what was learned.
+Each way has a process of its own, with the environment of the engine's: the model is loaded, a prompt is read and a
+line written; then it is tuned on texts of so many tokens, with its guard, and the line is written again with what was
+learned.
 """
 
 import argparse
