@@ -30,19 +30,19 @@ class Reading:
     """A reader with that model; counts how often it reads."""
 
     def __init__(self, can_unread: bool = True) -> None:
-        self.text: list[int] = []
+        self.tokens: list[int] = []
         self.readings = 0
         self.can_unread = can_unread
 
-    def read(self, tokens: list[int], wanted: int) -> Logits:
-        self.text += tokens
+    def read(self, piece: list[int], wanted: int) -> Logits:
+        self.tokens += piece
         self.readings += 1
-        return np.stack([model(self.text[: len(self.text) - back]) for back in reversed(range(wanted))])
+        return np.stack([model(self.tokens[: len(self.tokens) - back]) for back in reversed(range(wanted))])
 
     def unread(self, count: int) -> None:
         assert self.can_unread
-        assert 0 < count < len(self.text)
-        del self.text[-count:]
+        assert 0 < count < len(self.tokens)
+        del self.tokens[-count:]
 
 
 @given(
@@ -64,7 +64,7 @@ def test_every_token_is_judged_as_if_it_had_been_read_alone(
         return text[len(said) :]
 
     reader = Reading()
-    drafting = Drafting(reader, guess)
+    drafting = Drafting(lambda tokens: reader, guess)
     said, unread = list(prompt), list(prompt)
     for _ in range(steps):
         logits = drafting(unread)
@@ -72,17 +72,18 @@ def test_every_token_is_judged_as_if_it_had_been_read_alone(
         assert np.array_equal(logits, model(said))
         unread = [int(logits.argmax())]
         said += unread
-    assert reader.text[: len(said) - 1] == said[:-1]
-    assert reader.readings == steps - drafting.guessed
+    assert reader.tokens[: len(said) - 1] == said[:-1]
+    told = drafting.told(Generated("", (), (), len(prompt)))
+    assert (reader.readings, told.read_tokens) == (steps - told.guessed, len(prompt))
 
 
 def test_nothing_is_guessed_behind_the_end_of_a_line_or_by_a_reader_that_cannot_go_back() -> None:
     reader = Reading()
-    Drafting(reader, lambda said, most: [1, 2, 3, 4], lasts={2})([0])
-    assert reader.text == [0, 1, 2]
+    Drafting(lambda tokens: reader, lambda said, most: [1, 2, 3, 4], lasts={2})([0])
+    assert reader.tokens == [0, 1, 2]
     reader = Reading(can_unread=False)
-    Drafting(reader, lambda said, most: [1, 2])([0])
-    assert reader.text == [0]
+    Drafting(lambda tokens: reader, lambda said, most: [1, 2])([0])
+    assert reader.tokens == [0]
 
 
 @given(count=st.integers(1, 4 * READ_AT_ONCE), wanted=st.integers(1, MOST + 1))

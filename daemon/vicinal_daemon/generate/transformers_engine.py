@@ -4,9 +4,9 @@ Owns the loaded model and the device. It does not know where the files came from
 adapters are trained; whoever changes the model's modules must change them back.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -128,7 +128,7 @@ class TransformersEngine:
             return self.score(text, start)
         outputs, head = trunk.upper(trunk.states(ids))[first - 1 : -1], self.model.get_output_embeddings()
         found: list[float] = []
-        for rows, chosen in zip(torch.split(outputs, READ_AT_ONCE), _pieces(ids[first:]), strict=True):
+        for rows, chosen in zip(torch.split(outputs, READ_AT_ONCE), pieces(ids[first:]), strict=True):
             found += _chosen(head(rows).float(), chosen)
         return Scores(tuple(spans[first:]), tuple(found))
 
@@ -147,7 +147,7 @@ class TransformersEngine:
             return Scores((), ())
         reading = self._reading(under, lender, ids, first)
         found: list[float] = []
-        for piece in _pieces(ids[len(reading.tokens) :]):
+        for piece in pieces(ids[len(reading.tokens) :]):
             end = len(reading.tokens) + len(piece)
             # Behind the first token before the scored ones and all later ones; what was read before has been scored.
             wanted = max(1, end - (first - 1) - len(found))
@@ -190,19 +190,21 @@ class TransformersEngine:
             lender: a name of the model without that adapter: what was read under it is only read by the layers above
                 the trunk, if the adapter does not touch that.
         """
-        reader = _Reader(lambda tokens, first: self._reading(under, lender, tokens, first), cancelled)
-        drafting = Drafting(reader, memory.guess if memory is not None else None, self.codec.line_ends)
+        drafting = Drafting(
+            lambda tokens: _Reader(self._reading(under, lender, tokens, len(tokens))),
+            memory.guess if memory is not None else None,
+            self.codec.line_ends,
+            cancelled,
+        )
         mix = memory.mix if memory is not None else None
         generated = greedy(
             self.codec, drafting, prompt, stop, max_tokens=max_tokens, cancelled=cancelled, rank=rank, mix=mix
         )
-        if reader.reading is None:
-            return generated
-        if under is not None:
-            reader.reading.keep(self.prefixes, under)
-        read_tokens = max(0, min(len(reader.reading.tokens), generated.prompt_tokens) - reader.saved)
-        return replace(generated, read_tokens=read_tokens, guessed=drafting.guessed)
+        if under is not None and drafting.reader is not None:
+            drafting.reader.reading.keep(self.prefixes, under)
+        return drafting.told(generated)
 
+    @torch.inference_mode()
     def _reading(self, under: str | None, lender: str | None, ids: Sequence[int], first: int) -> Reading:
         """Begin to read `ids`; the logits behind `ids[first - 1]` and all later ones will be wanted."""
         known = self.prefixes.find(under, ids[:first]) if under is not None else Known()
@@ -212,43 +214,31 @@ class TransformersEngine:
 
 
 class _Reader:
-    """A `drafting.Reader`: begins with what is known of a text; asks whether it was cancelled between its pieces."""
+    """A `drafting.Reader` of logits in numpy."""
 
-    def __init__(self, begin: Callable[[Sequence[int], int], Reading], cancelled: Cancelled) -> None:
-        self._begin, self._cancelled = begin, cancelled
-        self.reading: Reading | None = None
-        self.saved = 0
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
 
-    @torch.inference_mode()
-    def read(self, tokens: list[int], wanted: int) -> Logits | None:
-        if self.reading is None:
-            self.reading = self._begin(tokens, len(tokens) - wanted + 1)
-            self.saved = len(self.reading.tokens)
-            tokens = tokens[self.saved :]
-        for number, piece in enumerate(pieces(tokens, wanted)):
-            if number and self._cancelled():
-                return None
-            last = self.reading.read(piece, wanted)
-        logits: Logits = last.cpu().numpy()
-        return logits
-
-    def unread(self, count: int) -> None:
-        assert self.reading is not None  # noqa: S101 - something was read
-        self.reading.unread(count)
+    @property
+    def tokens(self) -> Sequence[int]:
+        return self.reading.tokens
 
     @property
     def can_unread(self) -> bool:
-        return self.reading is not None and self.reading.can_unread
+        return self.reading.can_unread
+
+    @torch.inference_mode()
+    def read(self, piece: list[int], wanted: int) -> Logits:
+        logits: Logits = self.reading.read(piece, wanted).cpu().numpy()
+        return logits
+
+    def unread(self, count: int) -> None:
+        self.reading.unread(count)
 
 
 def _first_scored(spans: Sequence[tuple[int, int]], start: int) -> int:
     """The number of the first token that ends behind `start` and has another before it."""
     return max(1, next((i for i, (_, end) in enumerate(spans) if end > start), len(spans)))
-
-
-def _pieces(tokens: Sequence[int]) -> Iterator[Sequence[int]]:
-    """`tokens` in order: logits of a long text, all at once, would take more memory than the model."""
-    return (tokens[start : start + READ_AT_ONCE] for start in range(0, len(tokens), READ_AT_ONCE))
 
 
 def _chosen(logits: torch.Tensor, tokens: Sequence[int]) -> list[float]:

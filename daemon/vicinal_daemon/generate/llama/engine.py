@@ -5,15 +5,15 @@ tokenizer is shared). It does not train.
 """
 
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Unpack
 
 from vicinal_daemon.errors import ModelUnusable
 from vicinal_daemon.generate.codec import Codec
 from vicinal_daemon.generate.decode import Logits, greedy
-from vicinal_daemon.generate.drafting import MOST, Drafting, pieces
+from vicinal_daemon.generate.drafting import MOST, Drafting
 from vicinal_daemon.generate.engine import READ_AT_ONCE, Cancelled, Generated, How, Recall, StopRule
 from vicinal_daemon.generate.llama.layout import Layout, layout_of
 from vicinal_daemon.generate.llama.library import Context, Model
@@ -35,28 +35,22 @@ class _Stream:
 
 
 class _Reader:
-    """A `drafting.Reader` of one stream; asks whether it was cancelled between the pieces of a text."""
+    """A `drafting.Reader` of one stream."""
 
-    def __init__(self, context: Context, take: Callable[[Sequence[int], int], _Stream], cancelled: Cancelled) -> None:
-        self._context, self._take, self._cancelled = context, take, cancelled
+    def __init__(self, context: Context, stream: _Stream) -> None:
+        self._context, self.stream = context, stream
         self.can_unread = context.can_cut
-        self.stream: _Stream | None = None
-        self.saved = 0
 
-    def read(self, tokens: list[int], wanted: int) -> Logits | None:
-        if self.stream is None:
-            self.stream = self._take(tokens, len(tokens) - wanted)
-            self.saved = len(self.stream.tokens)
-            tokens = tokens[self.saved :]
-        for number, piece in enumerate(pieces(tokens, wanted)):
-            if number and self._cancelled():
-                return None
-            logits = self._context.read(self.stream.number, len(self.stream.tokens), piece, wanted)
-            self.stream.tokens += piece
+    @property
+    def tokens(self) -> Sequence[int]:
+        return self.stream.tokens
+
+    def read(self, piece: list[int], wanted: int) -> Logits:
+        logits = self._context.read(self.stream.number, len(self.stream.tokens), piece, wanted)
+        self.stream.tokens += piece
         return logits
 
     def unread(self, count: int) -> None:
-        assert self.stream is not None  # noqa: S101 - something was read
         del self.stream.tokens[-count:]
         self._context.cut(self.stream.number, len(self.stream.tokens))
 
@@ -128,18 +122,20 @@ class LlamaEngine:
                 hint="lower prompt.context_tokens or prompt.picks",
             )
         self._wear(under, lora)
-        reader = _Reader(self._context, lambda tokens, most: self._take(under, tokens, most), cancelled)
-        drafting = Drafting(reader, memory.guess if memory is not None else None, self.codec.line_ends)
+        drafting = Drafting(
+            lambda tokens: _Reader(self._context, self._take(under, tokens)),
+            memory.guess if memory is not None else None,
+            self.codec.line_ends,
+            cancelled,
+        )
         mix = memory.mix if memory is not None else None
         generated = greedy(
             self.codec, drafting, prompt, stop, max_tokens=max_tokens, cancelled=cancelled, rank=rank, mix=mix
         )
-        if reader.stream is None:
-            return generated
-        read_tokens = max(0, min(len(reader.stream.tokens), generated.prompt_tokens) - reader.saved)
-        if under is None:
-            self._empty(reader.stream)
-        return replace(generated, read_tokens=read_tokens, guessed=drafting.guessed)
+        told = drafting.told(generated)
+        if under is None and drafting.reader is not None:
+            self._empty(drafting.reader.stream)
+        return told
 
     def forget(self, under: str) -> None:
         """Let go of what was read under a name, and of the adapter of that name."""
@@ -173,11 +169,11 @@ class LlamaEngine:
             write_lora(lora, self._layout, file)
             return self._model.adapter(file)
 
-    def _take(self, under: str | None, tokens: Sequence[int], most: int) -> _Stream:
-        """The stream to read into; it holds at most the first `most` tokens."""
+    def _take(self, under: str | None, tokens: Sequence[int]) -> _Stream:
+        """The stream to read into; it holds a beginning of `tokens`, without the last."""
         mine = [stream for stream in self._streams if under is not None and stream.under == under]
         best = max(mine, key=lambda stream: common(stream.tokens, tokens), default=None)
-        known = min(common(best.tokens, tokens), most) if best is not None else 0
+        known = min(common(best.tokens, tokens), len(tokens) - 1) if best is not None else 0
         # One that is continued keeps its place; of one that only begins alike, the rest may be wanted again.
         if best is None or known * 2 < len(best.tokens):
             best, known = min(self._streams, key=lambda stream: stream.used), 0
