@@ -38,7 +38,7 @@ QUESTIONS = (
 
 def fill(index: RepositoryIndex, source: Path, wanted: int) -> None:
     """Store `wanted` chunks."""
-    store = index._open_for_writing()
+    store = index._store.for_writing()
     table = read_real(source, ROUND)
     chance = np.random.default_rng(0)
     dimensions = StaticEmbedder.dimensions

@@ -13,8 +13,9 @@ from typing import Protocol
 
 from vicinal_indexer.errors import IndexingError, VicinalError
 from vicinal_indexer.files import EVERYTHING
-from vicinal_indexer.index import OnProgress, RepositoryIndex, ignore
+from vicinal_indexer.index import RepositoryIndex
 from vicinal_indexer.types import SyncReport
+from vicinal_indexer.update import OnProgress, ignore
 
 TICK_SECONDS = 1.0
 IDLE_SECONDS = 5.0

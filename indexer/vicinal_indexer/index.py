@@ -1,13 +1,12 @@
 """The façade: one repository's index.
 
-Owns when files are read, what is written in which batch, who may write, and what happens when the store cannot be
-trusted. Everything else is asked of the other rooms. User files are only read.
+Owns what happens when the store cannot be trusted, and how processes that want a sync wait for the one that writes.
+Everything else is asked of the other rooms. User files are only read.
 
 Any number of processes may have an index open and search it. One at a time writes, holding the lock file; a process
 that wants a sync while another one holds the lock asks that one by a cookie, and waits for the answer or the lock.
 """
 
-import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -16,16 +15,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from filelock import FileLock, Timeout
-
-from vicinal_indexer import cookies, languages, store
-from vicinal_indexer.atomic import private_folder
-from vicinal_indexer.batch import Batch
+from vicinal_indexer import cookies, languages
 from vicinal_indexer.chunks import CHUNKER_VERSION
 from vicinal_indexer.embed import Embedder, StaticEmbedder
-from vicinal_indexer.errors import InputError, StoreDamaged, StoreLocked, StoreUnavailable, WrittenByLater
+from vicinal_indexer.errors import InputError, StoreDamaged, WrittenByLater
 from vicinal_indexer.files import EVERYTHING, read_text, walk
+from vicinal_indexer.lock import WritingRight, translated
 from vicinal_indexer.notebook import source_text
+from vicinal_indexer.opened import OpenStore
 from vicinal_indexer.plan import Plan, plan
 from vicinal_indexer.reports import all_skips, indexed, is_racy, report_from
 from vicinal_indexer.rows import SCHEMA_VERSION
@@ -35,7 +32,6 @@ from vicinal_indexer.stored import folder_of
 from vicinal_indexer.traces import telling, texts_on_disk
 from vicinal_indexer.types import (
     Candidate,
-    FileStat,
     Filter,
     FloatArray,
     Glance,
@@ -45,19 +41,13 @@ from vicinal_indexer.types import (
     Skipped,
     SyncReport,
 )
-from vicinal_indexer.workers import FEW_FILES, batches, isolated_batches
-from vicinal_indexer.writer import Writer
+from vicinal_indexer.update import OnProgress, bring_up_to_date, check_root, ignore, is_in, tidy
 
 WAIT_SECONDS = 0.05
 READ_PAUSES = (0.0, 0.05, 0.2, 0.5)
 """Seconds before a reader looks again: it may find a file gone because the writer has tidied up in between."""
 
 Answer = TypeVar("Answer")
-OnProgress = Callable[[Progress], None]
-
-
-def ignore(progress: Progress) -> None:
-    """Show nothing."""
 
 
 class RepositoryIndex:
@@ -68,19 +58,14 @@ class RepositoryIndex:
         self.folder = folder
         self.cookies = folder.with_name(f"{folder.name}.cookies")
         self._embedder = embedder
-        self._key = StoreKey(SCHEMA_VERSION, embedder.name, embedder.dimensions, CHUNKER_VERSION)
-        self._rebuilt_because: str | None = None
-        self._store: Store | None = None
-        # Not thread-local: whichever thread of this process took it, this index is the writer.
-        self._lock = FileLock(f"{folder}.lock", thread_local=False)
-        self._locking = threading.Lock()  # filelock counts, but not for many threads at once
-        self._writing = threading.RLock()  # one thread of it at a time
-        if self._acquire():
+        self._right = WritingRight(folder)
+        self._store = OpenStore(folder, StoreKey(SCHEMA_VERSION, embedder.name, embedder.dimensions, CHUNKER_VERSION))
+        if self._right.take():
             try:
                 with suppress(WrittenByLater):  # told when it is used; who wants to can `rebuild`
-                    self._open_for_writing()
+                    self._store.for_writing()
             finally:
-                self._release()
+                self._right.give_back()
 
     @classmethod
     def open(cls, root: Path, data_dir: Path, embedder: Embedder | None = None) -> Self:
@@ -95,20 +80,6 @@ class RepositoryIndex:
         resolved = root.resolve()
         return cls(resolved, folder_of(resolved, data_dir), embedder or StaticEmbedder())
 
-    def _acquire(self) -> bool:
-        """Take the writer's lock if it is free."""
-        try:
-            with _translated(self.folder.parent), self._locking:
-                private_folder(self.folder.parent)
-                self._lock.acquire(timeout=0)
-        except Timeout:
-            return False
-        return True
-
-    def _release(self) -> None:
-        with self._locking:
-            self._lock.release()
-
     @contextmanager
     def holding(self) -> Iterator[None]:
         """Stay the writer for the time of the block.
@@ -116,51 +87,8 @@ class RepositoryIndex:
         Raises:
             StoreLocked: another process is it.
         """
-        if not self._acquire():
-            raise StoreLocked(f"another vicinal keeps the index of {self.root} fresh", hint="use that one, or end it")
-        try:
+        with self._right.held(f"the index of {self.root}"):
             yield
-        finally:
-            self._release()
-
-    def _open_for_writing(self) -> Store:
-        """The store, repaired and current; built anew if it cannot be trusted. The caller holds the lock."""
-        try:
-            opened = self._open()
-            opened.repair()  # another writer may have died since it was opened
-        except StoreDamaged as error:
-            return self._start_anew(error)
-        return opened
-
-    def _open_for_reading(self) -> Store:
-        if not store.exists(self.folder):
-            raise StoreDamaged("the index is not there")  # only a writer may make it
-        return self._open()
-
-    def _open(self) -> Store:
-        if self._store is None or not self._store.is_current or self._store.was_refused:
-            self._store = Store(self.folder, self._key)
-        return self._store
-
-    def _start_anew(self, error: StoreDamaged) -> Store:
-        self._rebuilt_because = error.message
-        self._store = None
-        with self._last_resort():
-            store.wipe(self.folder)
-            self._store = Store(self.folder, self._key)
-        return self._store
-
-    @contextmanager
-    def _last_resort(self) -> Iterator[None]:
-        """What is damaged while it is built anew is not the store's fault but the disk's."""
-        try:
-            yield
-        except StoreDamaged as error:
-            self._store = None
-            raise StoreUnavailable(
-                f"the index in {self.folder} cannot be built anew: {error.message}",
-                hint="if it recurs the disk may be failing: check it, or set index.data_dir to another folder",
-            ) from error
 
     def rebuild(self, progress: OnProgress = ignore) -> SyncReport:
         """Throw the store away and index everything anew.
@@ -169,8 +97,8 @@ class RepositoryIndex:
             StoreLocked: another process is writing.
             StoreUnavailable: the store cannot be written.
         """
-        with self.holding(), self._writing:
-            self._start_anew(StoreDamaged("it was asked for"))
+        with self.holding(), self._right.thread:
+            self._store.start_anew(StoreDamaged("it was asked for"))
             return self.sync(progress)
 
     def verify(self, progress: OnProgress = ignore) -> SyncReport:
@@ -182,13 +110,13 @@ class RepositoryIndex:
             StoreLocked: another process is writing.
             StoreUnavailable: the store cannot be written.
         """
-        with self.holding(), self._writing:
+        with self.holding(), self._right.thread:
             progress(Progress("verify", 0, 0))
-            opened = self._open_for_writing()
+            opened = self._store.for_writing()
             try:
                 opened.verify()
             except StoreDamaged as error:
-                self._start_anew(error)
+                self._store.start_anew(error)
             return self.sync(progress)
 
     def sync(self, progress: OnProgress = ignore, *, scope: Collection[str] = EVERYTHING) -> SyncReport:
@@ -205,7 +133,7 @@ class RepositoryIndex:
             WrittenByLater: the store is a later version's; it is left as it is.
             InputError: the root has gone; the index is kept as it is.
         """
-        if self._acquire():
+        if self._right.take():
             return self._sync_and_release(progress, scope)
         return self._sync_through_owner(progress)
 
@@ -213,44 +141,44 @@ class RepositoryIndex:
         try:
             return self._sync(progress, scope)
         finally:
-            self._release()
+            self._right.give_back()
 
     def _sync_through_owner(self, progress: OnProgress) -> SyncReport:
-        with _translated(self.cookies), cookies.asking(self.cookies) as cookie:
+        with translated(self.cookies), cookies.asking(self.cookies) as cookie:
             while True:
                 progress(Progress("wait", 0, 0))
                 if (said := cookie.answer()) is not None:
                     return report_from(said)
-                if self._acquire():
+                if self._right.take():
                     return self._sync_and_release(progress, EVERYTHING)
                 time.sleep(WAIT_SECONDS)
 
     def answer_cookies(self, progress: OnProgress = ignore) -> SyncReport | None:
         """Scan everything if another process has asked for it, and say so; the caller is `holding`."""
-        with _translated(self.cookies):
+        with translated(self.cookies):
             waiting = cookies.asked(self.cookies)
         if not waiting:
             return None
         report = self.sync(progress)
-        with _translated(self.cookies):
+        with translated(self.cookies):
             for cookie in waiting:
                 cookies.answer(cookie, asdict(report))
         return report
 
     def _sync(self, progress: OnProgress, scope: Collection[str]) -> SyncReport:
-        self.check_root()
-        with self._writing:
+        check_root(self.root)
+        with self._right.thread:
             return self._sync_alone(progress, scope)
 
     def _sync_alone(self, progress: OnProgress, scope: Collection[str]) -> SyncReport:
         started = time.perf_counter()
-        opened = self._open_for_writing()
+        opened = self._store.for_writing()
         try:
-            done, skipped = self._bring_up_to_date(opened, progress, scope)
+            done, skipped = self._update(opened, progress, scope)
         except StoreDamaged as error:
-            opened = self._start_anew(error)
-            with self._last_resort():
-                done, skipped = self._bring_up_to_date(opened, progress, EVERYTHING)
+            opened = self._store.start_anew(error)
+            with self._store.last_resort():
+                done, skipped = self._update(opened, progress, EVERYTHING)
         rows = opened.files()
         report = SyncReport(
             indexed(rows),
@@ -260,77 +188,24 @@ class RepositoryIndex:
             opened.count_chunks(),
             all_skips(skipped, rows),
             time.perf_counter() - started,
-            self._rebuilt_because,
+            self._store.rebuilt_because,
         )
-        self._rebuilt_because = None
+        self._store.rebuilt_because = None
         return report
 
     def check_root(self) -> None:
-        """Whether the repository is still there: an unmounted disk must not look like a repository without files.
+        """See `update.check_root`."""
+        check_root(self.root)
 
-        Raises:
-            InputError: it is not.
-        """
-        if not self.root.is_dir():
-            raise InputError(
-                f"{self.root} is no longer there", hint="its index is kept; come back when the folder is back"
-            )
-
-    def _bring_up_to_date(
-        self, opened: Store, progress: OnProgress, scope: Collection[str]
-    ) -> tuple[Plan, list[Skipped]]:
-        """Carry out the plan; what comes back is what was really new, replaced and dropped."""
-        progress(Progress("scan", 0, 0))
-        stats, skipped = walk(self.root, scope)
-        self.check_root()  # had it gone meanwhile, everything would look deleted
-        rows = opened.files()
-        todo = plan(stats, {path: row.stat for path, row in rows.items() if _is_in(path, scope)})
-        opened.remove(todo.drop)
-        changed = [*todo.add, *todo.replace]
-        writer = Writer(opened, rows)
-        seen = 0
-        progress(Progress("index", 0, len(changed)))
-        for batch in self._read(changed):
-            writer.take(batch.rows, batch.chunks)
-            seen += len(batch.rows)
-            progress(Progress("index", seen, len(changed)))
-        writer.flush()
-        vanished = {stat.path for stat in changed} - writer.seen
-        opened.remove(sorted(vanished & rows.keys()))
-        progress(Progress("index", len(changed), len(changed)))
-        if len(changed) + len(todo.drop) >= FEW_FILES or opened.is_untidy:
-            self._tidy(opened, progress)
-        if not opened.sealed:
-            opened.seal()
-        return Plan(todo.add, tuple(s for s in todo.replace if s.path in writer.replaced), todo.drop), skipped
-
-    def _read(self, changed: Sequence[FileStat]) -> Iterator[Batch]:
-        """The rows of files. Should reading one kill this process, the next one reads at a safe distance.
-
-        A crash in a parser's native code cannot be caught. A marker file tells that reading began and did not end.
-        """
-        if not changed:
-            return
-        marker = self.folder.with_name(f"{self.folder.name}.reading")
-        with _translated(marker):
-            died = marker.exists() and self._embedder.in_workers
-            marker.touch()
-        try:
-            yield from (isolated_batches if died else batches)(self.root, changed, self._embedder)
-        finally:  # an error, or a sync that was ended, is no crash
-            with suppress(OSError):  # it stays, and the next read is only slower
-                marker.unlink(missing_ok=True)
+    def _update(self, opened: Store, progress: OnProgress, scope: Collection[str]) -> tuple[Plan, list[Skipped]]:
+        return bring_up_to_date(opened, self.root, self.folder, self._embedder, progress, scope)
 
     def tidy(self, progress: OnProgress = ignore) -> None:
         """Compact what many small syncs left behind, if anything; the caller is `holding`."""
-        with self._writing:
-            opened = self._open_for_writing()
-            self._tidy(opened, progress)
+        with self._right.thread:
+            opened = self._store.for_writing()
+            tidy(opened, progress)
             opened.seal()
-
-    def _tidy(self, opened: Store, progress: OnProgress) -> None:
-        progress(Progress("optimize", 0, 0))
-        opened.tidy()
 
     def telling(self, paths: Collection[str]) -> frozenset[str]:
         """The lines of these files and folders, stored or on disk, that no other indexed file has.
@@ -338,9 +213,9 @@ class RepositoryIndex:
         Raises:
             IndexingError: the store cannot be read.
         """
-        stored = list(self._ask(lambda opened: list(opened.texts()))) if store.exists(self.folder) else []
-        own = [text for path, column, text in stored if column == "text" and _is_in(path, paths)]
-        others = (text for path, _, text in stored if not _is_in(path, paths))
+        stored = list(self._ask(lambda opened: list(opened.texts()))) if self._store.exists else []
+        own = [text for path, column, text in stored if column == "text" and is_in(path, paths)]
+        others = (text for path, _, text in stored if not is_in(path, paths))
         return telling([*own, *texts_on_disk(self.root, paths)], others)
 
     def forget(self, paths: Collection[str], progress: OnProgress = ignore) -> tuple[str, ...]:
@@ -355,16 +230,16 @@ class RepositoryIndex:
             StoreLocked: another process is writing.
             StoreUnavailable: the store cannot be written.
         """
-        with self.holding(), self._writing:
-            opened = self._open_for_writing()
+        with self.holding(), self._right.thread:
+            opened = self._store.for_writing()
             try:
-                gone = tuple(sorted(path for path in opened.files() if _is_in(path, paths)))
+                gone = tuple(sorted(path for path in opened.files() if is_in(path, paths)))
                 opened.remove(gone)
                 opened.rewrite()
             except StoreDamaged as error:
-                self._start_anew(error)  # what cannot be sorted goes as a whole
+                self._store.start_anew(error)  # what cannot be sorted goes as a whole
                 return ()
-            self._tidy(opened, progress)
+            tidy(opened, progress)
             opened.seal()
             return gone
 
@@ -394,18 +269,18 @@ class RepositoryIndex:
         """Ask the store; look again if it is in motion, and rebuild it if it is damaged."""
         for pause in READ_PAUSES:
             try:
-                return question(self._open_for_reading())
+                return question(self._store.for_reading())
             except StoreDamaged:
-                self._store = None
+                self._store.let_go()
                 time.sleep(pause)
-        with self.holding(), self._writing:
+        with self.holding(), self._right.thread:
             try:
                 self._sync(ignore, EVERYTHING)
-                return question(self._open_for_writing())
+                return question(self._store.for_writing())
             except StoreDamaged as error:
-                self._start_anew(error)
+                self._store.start_anew(error)
             self._sync(ignore, EVERYTHING)
-            return question(self._open_for_writing())
+            return question(self._store.for_writing())
 
     def hashes(self, paths: Collection[str]) -> dict[str, frozenset[str]]:
         """The content hashes of the chunks of each of these files; a file without chunks is left out."""
@@ -471,18 +346,12 @@ class RepositoryIndex:
             self._embedder.name,
             all_skips(skipped, rows),
             len(todo.add) + sum(not is_racy(rows[stat.path], stat) for stat in todo.replace) + len(todo.drop),
-            self._is_held(),
+            self._right.is_taken,
         )
-
-    def _is_held(self) -> bool:
-        if self._acquire():
-            self._release()
-            return False
-        return True
 
     def close(self) -> None:
         """Let go of everything."""
-        self._store = None
+        self._store.let_go()
 
     def __enter__(self) -> Self:
         return self
@@ -491,21 +360,3 @@ class RepositoryIndex:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-@contextmanager
-def _translated(place: Path) -> Iterator[None]:
-    """Say in our words that a file next to the store cannot be made, written or removed."""
-    try:
-        yield
-    except Timeout:
-        raise
-    except OSError as error:
-        raise StoreUnavailable(
-            f"{place} cannot be written: {error}",
-            hint="mend its permissions or free disk space, or set index.data_dir to another folder",
-        ) from error
-
-
-def _is_in(path: str, scope: Collection[str]) -> bool:
-    return any(not part or path == part or path.startswith(f"{part}/") for part in scope)

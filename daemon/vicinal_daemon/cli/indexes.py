@@ -14,7 +14,8 @@ from vicinal_daemon.stages import OnStage
 from vicinal_daemon.target import find_repository
 
 if TYPE_CHECKING:
-    from vicinal_indexer.index import OnProgress, RepositoryIndex
+    from vicinal_indexer.index import RepositoryIndex
+    from vicinal_indexer.update import OnProgress
 
 
 def load_settings(repository: Path | None, flags: Mapping[str, object]) -> Settings:

@@ -19,8 +19,9 @@ from vicinal_indexer.errors import StoreUnavailable, VicinalError
 
 if TYPE_CHECKING:
     from vicinal_indexer.embed import Embedder
-    from vicinal_indexer.index import OnProgress, RepositoryIndex
+    from vicinal_indexer.index import RepositoryIndex
     from vicinal_indexer.types import Progress, SyncReport
+    from vicinal_indexer.update import OnProgress
 
 
 class Workspace:
