@@ -1,7 +1,7 @@
 """Everything that the daemon has open, and how it is opened and closed.
 
 Owns the parts' lives and how they are joined: what a changed index means for adapters, what an answer means for metrics
-and feedback, what is done every few seconds. It does not know HTTP.
+and notes, what is done every few seconds. It does not know HTTP.
 """
 
 import asyncio
@@ -10,7 +10,6 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -28,24 +27,21 @@ from vicinal_daemon.forget import Wanted, forget_learned
 from vicinal_daemon.lifecycle.logs import engine_log
 from vicinal_daemon.metrics import Metrics
 from vicinal_daemon.models import ModelFiles, resolve
+from vicinal_daemon.notes import Notes
 from vicinal_daemon.protocol.state import (
     AdaptersState,
     AdapterState,
     DaemonState,
     Event,
-    FeedbackState,
     ForgottenState,
     QueueState,
     Trouble,
 )
 from vicinal_daemon.scheduler import Cancellation
 from vicinal_daemon.tune.adapters import AdapterStore
-from vicinal_daemon.uncertainty.beliefs import name_of, open_beliefs
-from vicinal_daemon.uncertainty.feedback import AnswerFeatures, FeedbackStore, Outcome, feedback_file
-from vicinal_daemon.uncertainty.tally import tally
 from vicinal_daemon.worker.remembering import MOST_WORKSPACES
 from vicinal_daemon.workspaces import Workspace, Workspaces
-from vicinal_indexer import __version__, languages
+from vicinal_indexer import __version__
 from vicinal_indexer.errors import VicinalError
 
 log = logging.getLogger(__name__)
@@ -73,10 +69,7 @@ class Daemon:
         self.store = AdapterStore(
             data / "adapters", settings.adapters.limit_mb * 1_000_000, settings.adapters.limit_count
         )
-        self.feedback = FeedbackStore(feedback_file(data))
-        self._unnoted: VicinalError | None = None
-        self.beliefs = open_beliefs(data)
-        self._notes = ThreadPoolExecutor(1, thread_name_prefix="feedback")  # in the order in which they come
+        self.notes = Notes(settings.feedback, data)
         self.workspaces = Workspaces(
             load_settings, open_embedder, data, on_event=self.events.tell, on_changed=self._index_changed
         )
@@ -90,7 +83,7 @@ class Daemon:
             self.store,
             self._answered,
             self.events.tell,
-            self.beliefs,
+            self.notes.beliefs,
             self._failed,
         )
         self.warm = WarmTrainer(
@@ -134,8 +127,7 @@ class Daemon:
         await self.desk.close()
         await self.accelerator.close()
         await asyncio.to_thread(self.workspaces.close)
-        await asyncio.to_thread(self._notes.shutdown)
-        self.feedback.close()
+        await asyncio.to_thread(self.notes.close)
 
     def state(self) -> DaemonState:
         """A snapshot; asks nobody who might be busy."""
@@ -162,7 +154,7 @@ class Daemon:
             adapters=len(adapters),
             adapter_bytes=sum(info.bytes for info in adapters),
             answers=list(self.desk.recent),
-            problems=[Trouble.of(error) for error in (self.store.trouble, self._unnoted) if error is not None],
+            problems=[Trouble.of(error) for error in (self.store.trouble, self.notes.trouble) if error is not None],
         )
 
     def adapters(self) -> AdaptersState:
@@ -220,58 +212,7 @@ class Daemon:
     def _answered(self, answer: protocol.Answer) -> None:
         self.metrics.answered(answer)
         self.events.tell(Event(name="answer", workspace=answer.repository, detail=answer.adaptation.kind))
-        if self.settings.feedback.enabled:
-            self._notes.submit(self._note, answer)
-
-    def _note(self, answer: protocol.Answer) -> None:
-        try:
-            features = _features(answer)
-            paths = {answer.path, *(piece.path for piece in answer.evidence)}
-            self.feedback.record_answer(answer.id, features, paths)
-            self._unnoted = None
-            if not self.beliefs.knows(answer.repository):
-                self.beliefs.learn(features.repository, self.feedback)
-        except VicinalError as error:
-            self._unnoted = error
-            log.warning("an answer could not be recorded: %s", error.message)
-
-    async def record(self, identity: str, outcome: Outcome) -> bool:
-        """Note what became of an answer; False if nothing is to be noted (`feedback.enabled`).
-
-        Raises:
-            InputError: there is no such answer.
-            StoreUnavailable: it cannot be written.
-        """
-        if not self.settings.feedback.enabled:
-            return False
-
-        def note() -> None:
-            self.feedback.record(identity, outcome)
-            self.beliefs.learn(self.feedback.repository_of(identity), self.feedback)
-
-        await asyncio.get_running_loop().run_in_executor(self._notes, note)
-        return True
-
-    async def recorded(self) -> FeedbackState:
-        """What was noted, in numbers; all that has been answered until now counts.
-
-        Raises:
-            StoreUnavailable: it cannot be read.
-        """
-
-        def count() -> FeedbackState:
-            return tally(self.feedback.told(), self.settings.feedback)
-
-        return await asyncio.get_running_loop().run_in_executor(self._notes, count)
-
-    async def forget_feedback(self) -> None:
-        """Forget what was noted of all that has been answered until now.
-
-        Raises:
-            StoreUnavailable: it cannot be written.
-        """
-        await asyncio.get_running_loop().run_in_executor(self._notes, self.feedback.erase)
-        self.beliefs.forget()
+        self.notes.answered(answer)
 
     async def forget(self, wanted: Wanted) -> ForgottenState:
         """Forget files: on disk, and in the memory of this process and of the engine, which is started anew.
@@ -292,10 +233,8 @@ class Daemon:
                 was_ready = self.accelerator.is_ready
                 await self.accelerator.unload()
                 self.warm.forget(root)
-                learned = await asyncio.get_running_loop().run_in_executor(
-                    self._notes, forget_learned, wanted, self.store, self.feedback
-                )
-                await asyncio.to_thread(self.beliefs.learn, name_of(root), self.feedback)
+                learned = await self.notes.in_turn(lambda feedback: forget_learned(wanted, self.store, feedback))
+                await self.notes.learn(root)
             finally:
                 self._warming = asyncio.ensure_future(self.warm.run())
             self.forget_adapters(list(learned.adapters))
@@ -345,30 +284,3 @@ class Daemon:
                 self.memories.tend()
             except VicinalError as error:
                 log.warning("housekeeping: %s", error.message)
-
-
-def _features(answer: protocol.Answer) -> AnswerFeatures:
-    confidence, adaptation = answer.confidence, answer.adaptation
-    return AnswerFeatures(
-        value=confidence.value,
-        sigma_0=confidence.sigma_0,
-        sigma_n=confidence.sigma_n,
-        sigma_inf=confidence.sigma_inf,
-        explained=confidence.explained,
-        token_probability=confidence.token_probability,
-        least_probability=confidence.least_probability,
-        tokens=answer.completion.tokens,
-        characters=len(answer.completion.text),
-        lines=answer.completion.text.count("\n") + 1,
-        kind=adaptation.kind,
-        steps=adaptation.steps,
-        nearness=adaptation.nearness,
-        trigger=answer.trigger,
-        language=languages.detect(answer.path, ""),
-        model=answer.model,
-        shown_tokens=confidence.shown_tokens,
-        first_entropy=confidence.first_entropy,
-        similarity=confidence.similarity,
-        change=confidence.change,
-        repository=name_of(answer.repository),
-    )

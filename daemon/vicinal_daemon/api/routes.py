@@ -148,17 +148,17 @@ async def _query(body: QueryRequest, daemon: Daemon, cancellation: Cancellation,
 async def feedback(body: FeedbackRequest, daemon: TheDaemon) -> Said:
     """What became of an answer. It stays on this machine, and can be turned off (the setting feedback.enabled)."""
     outcome = Outcome(body.event, body.accepted_characters, body.kept_share, body.after_seconds)
-    return Said(said="noted" if await daemon.record(body.id, outcome) else "feedback is off")
+    return Said(said="noted" if await daemon.notes.record(body.id, outcome) else "feedback is off")
 
 
 @router.get("/v1/feedback")
 async def feedback_told(daemon: TheDaemon) -> FeedbackState:
     """What became of answers, in numbers."""
-    return await daemon.recorded()
+    return await daemon.notes.recorded()
 
 
 @router.delete("/v1/feedback")
 async def erase_feedback(daemon: TheDaemon) -> Said:
     """Forget all feedback."""
-    await daemon.forget_feedback()
+    await daemon.notes.erase()
     return Said(said="erased")
