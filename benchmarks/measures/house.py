@@ -36,9 +36,10 @@ class Sizes:
     places: int = 3
     files: int = 10_000
     restarts: int = 3
+    behind: int = 12
 
 
-QUICK = Sizes(completions=8, tunings=2, writings=3, typed=10, clients=3, places=1, files=50, restarts=1)
+QUICK = Sizes(completions=8, tunings=2, writings=3, typed=10, clients=3, places=1, files=50, restarts=1, behind=2)
 
 
 @dataclass(frozen=True, slots=True)
