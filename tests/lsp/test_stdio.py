@@ -40,6 +40,7 @@ def test_a_request_sees_the_text_that_its_client_had(tmp_path: Path, kind: type[
         offset = len(text)
         end = {"line": 0, "character": offset}
         asked = {"textDocument": {"uri": uri}, "position": end, "context": {"triggerKind": 1}}
+        answers = 0
         change = {"range": {"start": end, "end": end}, "text": "b, "}
         for version in range(1, 6):
             changed = {"textDocument": {"uri": uri, "version": version + 1}, "contentChanges": [change]}
@@ -48,8 +49,9 @@ def test_a_request_sees_the_text_that_its_client_had(tmp_path: Path, kind: type[
                 + frame({"method": "textDocument/didChange", "params": changed})
             )
             editor.awaited(f"early {version}")
-            editor.until(lambda version=version: len(editor.told("vicinal/answer")) == version)
-            told = editor.told("vicinal/answer")[-1]
-            assert (told["version"], told["model"]) == (version, digest_of(text, offset))
+            # Nothing is told of an answer that comes behind the change; one that comes before it is for the older text.
+            told = [(said["version"], said["model"]) for said in editor.told("vicinal/answer")]
+            assert told[answers:] in ([], [(version, digest_of(text, offset))])
+            answers = len(told)
             text = text[:offset] + "b, " + text[offset:]
         assert editor.quit() == 0
