@@ -83,8 +83,9 @@ def logging_to_files(settings: Settings) -> Iterator[Callable[[], None]]:
     hooks = sys.excepthook, threading.excepthook
     sys.excepthook = lambda kind, error, trace: logger.critical("uncaught", exc_info=error)
     threading.excepthook = lambda found: logger.critical("uncaught in a thread", exc_info=found.exc_value)
-    with suppress(OSError, ValueError, AttributeError):  # stderr may be no real file
-        faulthandler.enable()
+    if not faulthandler.is_enabled():  # a test's own handler tells where the test is
+        with suppress(OSError, ValueError, AttributeError):  # stderr may be no real file
+            faulthandler.enable()
     try:
         yield lambda: None if watched else root.removeHandler(shown)
     finally:
