@@ -157,9 +157,14 @@ ELSEWHERE = Passage("qwzx 0123 !!! ~~~ 9876 %%% @@@\n" * 2, 0)
 
 
 def watched_run(
-    engine: TransformersEngine, wardrobe: Wardrobe, watched: Passage, start: Adapter | None = None
+    engine: TransformersEngine,
+    wardrobe: Wardrobe,
+    watched: Passage,
+    start: Adapter | None = None,
+    learning_rate: float = 2.0,
 ) -> TuningRun:
-    return TuningRun(engine, wardrobe, EXAMPLES * 4, settings(learning_rate=2.0), start=start, watched=[watched])
+    recipe = settings(learning_rate=learning_rate)
+    return TuningRun(engine, wardrobe, EXAMPLES * 4, recipe, start=start, watched=[watched])
 
 
 def taken(run: TuningRun) -> int:
@@ -170,7 +175,8 @@ def taken(run: TuningRun) -> int:
 
 def test_a_run_that_helps_where_it_is_watched_goes_on_to_its_end(engine: TransformersEngine) -> None:
     with Wardrobe(engine) as wardrobe:
-        assert taken(watched_run(engine, wardrobe, Passage(CONTEXT, 7))) == 4 * len(EXAMPLES)
+        # At a rate at which each look sees much less loss than the one before, on any processor.
+        assert taken(watched_run(engine, wardrobe, Passage(CONTEXT, 7), learning_rate=0.02)) == 4 * len(EXAMPLES)
 
 
 def test_steps_that_do_not_help_are_taken_back_and_end_the_run(engine: TransformersEngine) -> None:
