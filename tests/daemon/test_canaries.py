@@ -291,7 +291,7 @@ def test_no_canary_is_in_any_byte_prompt_metric_or_completion(
             said.append(answer.model_dump_json().encode())
             hint = asked.model_dump(include={"workspace", "path", "text", "line", "column"})
             await daemon.desk.hint(HintRequest.model_validate(hint))
-            await daemon.record(answer.id, Outcome("accepted", 4))
+            await daemon.notes.record(answer.id, Outcome("accepted", 4))
             await asyncio.gather(*daemon.desk.studies.tasks(), *daemon.desk.ahead.tasks, return_exceptions=True)
         await daemon.memories.settled()
         index = await asyncio.to_thread(workspace.index, 60)

@@ -143,8 +143,8 @@ def test_alternatives_are_other_texts_and_stay_as_long_as_they_are_typed(shop: P
 def test_where_feedback_is_off_nothing_is_noted(shop: Path, with_daemon: Any) -> None:
     async def play(daemon: Daemon) -> None:
         answer = await daemon.desk.complete(request(shop, alone=True, workspace=None, text="x = ", column=5, line=1))
-        assert not await daemon.record(answer.id, Outcome("accepted"))
-        told = await daemon.recorded()
+        assert not await daemon.notes.record(answer.id, Outcome("accepted"))
+        told = await daemon.notes.recorded()
         assert (told.enabled, told.answers, told.events) == (False, 0, {})
 
     with_daemon(play, feedback__enabled=False)
