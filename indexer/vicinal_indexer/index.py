@@ -20,7 +20,7 @@ from vicinal_indexer.chunks import CHUNKER_VERSION
 from vicinal_indexer.embed import Embedder, StaticEmbedder
 from vicinal_indexer.errors import InputError, StoreDamaged, WrittenByLater
 from vicinal_indexer.files import EVERYTHING, read_text, walk
-from vicinal_indexer.lock import WritingRight, translated
+from vicinal_indexer.lock import WritingRight, writing_beside
 from vicinal_indexer.notebook import source_text
 from vicinal_indexer.opened import OpenStore
 from vicinal_indexer.plan import Plan, plan
@@ -144,7 +144,7 @@ class RepositoryIndex:
             self._right.give_back()
 
     def _sync_through_owner(self, progress: OnProgress) -> SyncReport:
-        with translated(self.cookies), cookies.asking(self.cookies) as cookie:
+        with writing_beside(self.cookies), cookies.asking(self.cookies) as cookie:
             while True:
                 progress(Progress("wait", 0, 0))
                 if (said := cookie.answer()) is not None:
@@ -155,12 +155,12 @@ class RepositoryIndex:
 
     def answer_cookies(self, progress: OnProgress = ignore) -> SyncReport | None:
         """Scan everything if another process has asked for it, and say so; the caller is `holding`."""
-        with translated(self.cookies):
+        with writing_beside(self.cookies):
             waiting = cookies.asked(self.cookies)
         if not waiting:
             return None
         report = self.sync(progress)
-        with translated(self.cookies):
+        with writing_beside(self.cookies):
             for cookie in waiting:
                 cookies.answer(cookie, asdict(report))
         return report

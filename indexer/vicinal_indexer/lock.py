@@ -35,7 +35,7 @@ class WritingRight:
             StoreUnavailable: the lock file cannot be written.
         """
         try:
-            with translated(self._folder.parent), self._locking:
+            with writing_beside(self._folder.parent), self._locking:
                 private_folder(self._folder.parent)
                 self._lock.acquire(timeout=0)
         except Timeout:
@@ -71,7 +71,7 @@ class WritingRight:
 
 
 @contextmanager
-def translated(place: Path) -> Iterator[None]:
+def writing_beside(place: Path) -> Iterator[None]:
     """Say in our words that a file next to the store cannot be made, written or removed."""
     try:
         yield

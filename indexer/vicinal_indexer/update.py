@@ -12,7 +12,7 @@ from vicinal_indexer.batch import Batch
 from vicinal_indexer.embed import Embedder
 from vicinal_indexer.errors import InputError
 from vicinal_indexer.files import walk
-from vicinal_indexer.lock import translated
+from vicinal_indexer.lock import writing_beside
 from vicinal_indexer.plan import Plan, plan
 from vicinal_indexer.store import Store
 from vicinal_indexer.types import FileStat, Progress, Skipped
@@ -93,7 +93,7 @@ def _read(root: Path, folder: Path, embedder: Embedder, changed: Sequence[FileSt
     if not changed:
         return
     marker = folder.with_name(f"{folder.name}.reading")
-    with translated(marker):
+    with writing_beside(marker):
         died = marker.exists() and embedder.in_workers
         marker.touch()
     try:
