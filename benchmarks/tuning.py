@@ -5,7 +5,8 @@
 At seeded places of a repository the same picks are studied in turn by the plain loop over all layers (depth 1), by the
 plain loop over the upper layers alone, and above the trunk: first with texts that it has not read, then with the same
 ones again. The table is of medians over all steps, as ratios to the plain loop, and of bits per byte of three hidden
-lines after all steps, as ratios to the base.
+lines after all steps, as ratios to the base. All in float32 first; then, where `model.precision` is bfloat16 on this
+machine, above a trunk in bfloat16.
 """
 
 import argparse
@@ -17,13 +18,14 @@ from statistics import fmean, median
 from vicinal_daemon.cli.indexes import load_settings
 from vicinal_daemon.cli.progress import stages
 from vicinal_daemon.cli.workbench import open_workbench
-from vicinal_daemon.complete import prompt_for, tunable, tuning_settings
+from vicinal_daemon.complete import prompt_for, tuning_settings
 from vicinal_daemon.config import Settings
 from vicinal_daemon.evaluate.tasks import Corpus, Task, sample_lines
 from vicinal_daemon.generate.post import bits_per_byte
 from vicinal_daemon.generate.prompt import headed
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.generate.trunk import Trunk, first_to_learn
+from vicinal_daemon.models.resolve import resolve
 from vicinal_daemon.neighbourhood import chosen, find_candidates
 from vicinal_daemon.stages import Stopwatch
 from vicinal_daemon.tune.run import TuningRun
@@ -35,6 +37,7 @@ PLAIN, UPPER, TRUNK, AGAIN = (
     "above a trunk",
     "… texts seen before",
 )
+HALF = " (bfloat16)"
 
 
 def bits(
@@ -59,23 +62,25 @@ def main() -> None:
     seconds: dict[str, list[float]] = defaultdict(list)
     learned: dict[str, list[float]] = defaultdict(list)
     with stages() as on_stage, open_workbench(asked.repository, settings, Stopwatch(), on_stage) as bench:
-        engine = tunable(bench.engine)
+        folder = resolve(settings.model.name, settings.model.cache_dir).transformers_dir
+        whole = TransformersEngine(folder, settings.model.device, depth=1.0)
+        half = TransformersEngine(folder, settings.model.device, depth=1.0, precision=settings.model.precision)
         tasks = sample_lines(Corpus(dict(bench.index.texts())), asked.places, asked.seed, lines=3)
-        first = first_to_learn(engine.model, asked.depth)
+        first = first_to_learn(whole.model, asked.depth)
         for number, task in enumerate(tasks):
-            chunks = find_candidates(bench.index, engine.codec.offsets, task.target, settings)
-            picks = chosen(bench.index, chunks, engine.codec.offsets, task.target, settings, "sift").picked()
+            chunks = find_candidates(bench.index, whole.codec.offsets, task.target, settings)
+            picks = chosen(bench.index, chunks, whole.codec.offsets, task.target, settings, "sift").picked()
             examples = [headed(pick.path, pick.language, pick.text) for pick in picks[: asked.steps]]
-            engine.first, engine.trunk = 0, None
-            with Wardrobe(engine) as wardrobe:
-                base = bits(engine, wardrobe, None, task, settings)
-            fresh = Trunk(engine.model, first)
-            for way, start, trunk in (
-                (PLAIN, 0, None),
-                (UPPER, first, None),
-                (TRUNK, first, fresh),
-                (AGAIN, first, fresh),
-            ):
+            whole.first, whole.trunk = 0, None
+            with Wardrobe(whole) as wardrobe:
+                base = bits(whole, wardrobe, None, task, settings)
+            fresh = Trunk(whole.model, first)
+            ways = [(PLAIN, whole, 0, None), (UPPER, whole, first, None)]
+            ways += [(TRUNK, whole, first, fresh), (AGAIN, whole, first, fresh)]
+            if half.dtype != whole.dtype:
+                lower = Trunk(half.model, first)
+                ways += [(TRUNK + HALF, half, first, lower), (AGAIN + HALF, half, first, lower)]
+            for way, engine, start, trunk in ways:
                 on_stage("tune", number, len(tasks))
                 engine.first, engine.trunk = start, trunk
                 with Wardrobe(engine) as wardrobe:
@@ -88,7 +93,7 @@ def main() -> None:
     slowest = median(seconds[PLAIN])
     print("| way | a step, of the plain loop's | times faster | bits/byte after all steps, of the base |")
     print("|---|---|---|---|")
-    for way in (PLAIN, UPPER, TRUNK, AGAIN):
+    for way in seconds:
         cost = median(seconds[way])
         print(f"| {way} | {cost / slowest:.2f} | {slowest / cost:.1f} | {fmean(learned[way]):.3f} |")
 

@@ -185,6 +185,7 @@ class Accelerator:
                 model.engine,
                 model.device,
                 depth,
+                precision=model.precision,
                 copies=llama_folder(model.cache_dir, files.fingerprint),
                 copy=model.llama_copy,
             )
@@ -269,6 +270,7 @@ class Accelerator:
             state=engine.state if engine is not None else "failed" if problem else "unloaded",
             engine=engine.engine if engine is not None else self._settings.model.engine,
             device=engine.device if engine is not None else "",
+            precision=engine.precision if engine is not None else "",
             pid=engine.pid if engine is not None else None,
             memory_bytes=engine.memory_bytes if engine is not None else 0,
             memory_limit_bytes=self.memory_limit,

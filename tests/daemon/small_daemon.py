@@ -54,7 +54,7 @@ def create_app(settings: Settings, place: Place) -> FastAPI:
     async def status() -> DaemonState:
         return DaemonState(
             vicinal="0", pid=os.getpid(), started=time.time() - 61, address="here", memory_bytes=5_000_000,
-            model=ModelState(name="tiny", state="ready", engine="transformers", device="cpu"),
+            model=ModelState(name="tiny", state="ready", engine="transformers", device="cpu", precision="float32"),
             workspaces=[WorkspaceState(root="/r", state="ready", files=3, chunks=9)],
             queue=QueueState(waiting={}), adapters=0, adapter_bytes=0, answers=[],
         )  # fmt: skip

@@ -489,7 +489,7 @@ def test_what_torch_has_learned_llama_writes(tiny_model_dir: Path, tiny_gguf: Pa
     for engine in ("transformers", "llama"):
         bench = Bench()
         load = Load(tiny_model_dir, tiny_gguf, "tiny", engine, "cpu", 0.33, copies=tmp_path / "copies")
-        assert bench.do(load) == Loaded("cpu", engine, seconds=pytest.approx(0, abs=1e3))
+        assert bench.do(load) == Loaded("cpu", "float32", engine, seconds=pytest.approx(0, abs=1e3))
         learn(bench, "key", tmp_path / engine)
         bench.do(Forget(("key",)))
         with pytest.raises(ModelUnusable):

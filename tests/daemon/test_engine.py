@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from vicinal_daemon.errors import ModelDamaged, ModelUnusable
+from vicinal_daemon.generate.device import choose_device
 from vicinal_daemon.generate.engine import READ_AT_ONCE
 from vicinal_daemon.generate.prompt import Prompt
-from vicinal_daemon.generate.transformers_engine import TransformersEngine, choose_device
+from vicinal_daemon.generate.transformers_engine import TransformersEngine
 
 TEXT = "def total(items):\n    return sum(items)\n"
 

@@ -193,7 +193,7 @@ def test_the_rates_are_those_of_the_models_shapes(engine: TransformersEngine, mo
     shapes = shapes_of(layers_of(engine.model))
     assert 0 < len(shapes) <= MOST_SHAPES
     assert all(rows == ROWS for rows, _, _ in shapes)
-    rates = measure(shapes, torch.device("cpu"), lambda: None)
+    rates = measure(shapes, torch.device("cpu"), torch.float32, lambda: None)
     assert [shape for shape, _ in rates.shapes] == shapes
     assert min(rate for _, rate in rates.shapes) <= rates.flops <= max(rate for _, rate in rates.shapes)
     assert rates.bandwidth > 0

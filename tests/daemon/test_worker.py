@@ -457,6 +457,6 @@ def test_what_native_code_prints_does_not_come_between_frames() -> None:
 
 
 def test_every_message_crosses_the_pipe_as_it_is() -> None:
-    for body in (WRITE, load_of(Path("/models/x")), Step("run"), Loaded("cpu", "transformers", 1.0), None):
+    for body in (WRITE, load_of(Path("/models/x")), Step("run"), Loaded("cpu", "float32", "transformers", 1.0), None):
         assert frames.read(io.BytesIO(frames.pack(Envelope(3, body)))) == Envelope(3, body)
     assert frames.read(io.BytesIO(b"")) is None

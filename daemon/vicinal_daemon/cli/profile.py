@@ -149,7 +149,7 @@ def _show(measured: "Measured", ready: dict[str, float], png: Path | None, *, as
         f"{measured.threads} threads, {measured.cores:.2f} cores had: a first request and {later}"
     )
     console.print(
-        f"this machine: {rates.flops / 1e9:.3g} GFLOP/s in float32 products of the model's shapes, "
+        f"this machine: {rates.flops / 1e9:.3g} GFLOP/s in {rates.numbers} products of the model's shapes, "
         f"{rates.bandwidth / 1e9:.3g} GB/s read from memory"
     )
     if not measured.counted:

@@ -87,7 +87,7 @@ def _daemon(state: DaemonState, now: float) -> Text:
 def _model(model: ModelState) -> RenderableType:
     line = Text(f"{tail(home(model.name), _PATH)}: ")
     line.append(model.state, _COLOURS.get(model.state, ""))
-    line.append(f" on {model.device} ({model.engine})" if model.device else f" ({model.engine})")
+    line.append(f" on {model.device} in {model.precision} ({model.engine})" if model.device else f" ({model.engine})")
     if model.restarts:
         line.append(
             f", started again {model.restarts} times" if model.restarts > 1 else ", started again once", "yellow"

@@ -64,7 +64,7 @@ def open_engine(files: ModelFiles, settings: Settings) -> Engine:
     """
     model, folder = settings.model, files.transformers_dir
     if model.engine != "llama":
-        return TransformersEngine(folder, model.device, files.name, settings.tune.depth)
+        return TransformersEngine(folder, model.device, files.name, settings.tune.depth, model.precision)
     copies = llama_folder(model.cache_dir, files.fingerprint)
     found = LlamaFiles(files.gguf, copies, model.llama_copy) if files.gguf is not None else None
     return open_llama(found, folder, files.name, Codec(folder))

@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from vicinal_daemon.config import Settings
 from vicinal_daemon.evaluate.measure import Extent
 from vicinal_daemon.evaluate.record import Header
-from vicinal_daemon.generate.engine import Engine
+from vicinal_daemon.generate.device import dtype_name
+from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.tune.adapter_file import settings_digest
 from vicinal_indexer.types import digest
 
@@ -19,10 +22,12 @@ DEPENDED_ON = ("select", "tune", "prompt", "generate", "warm")
 
 
 def header_of(
-    root: Path, files: Mapping[str, str], engine: Engine, settings: Settings, extent: Extent, lines: int
+    root: Path, files: Mapping[str, str], engine: TransformersEngine, settings: Settings, extent: Extent, lines: int
 ) -> Header:
     """What all records of this run have in common."""
     values = result_settings(settings, extent)
+    if engine.dtype != torch.float32:  # not a word of it otherwise: records from before there was a choice go on
+        values["model.precision"] = dtype_name(engine.dtype)
     tree = digest("\n".join(f"{path} {digest(text)}" for path, text in sorted(files.items())))
     return Header(
         repo=repository_name(root),

@@ -12,9 +12,9 @@ import torch
 
 from vicinal_daemon.errors import ModelUnusable
 from vicinal_daemon.generate.codec import Codec
+from vicinal_daemon.generate.device import choose_device
 from vicinal_daemon.generate.llama import LlamaEngine
 from vicinal_daemon.generate.llama.copies import Wanted, file_to_read
-from vicinal_daemon.generate.transformers_engine import choose_device
 
 LAYOUT = "layout.json"
 

@@ -15,9 +15,10 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
-from vicinal_daemon.errors import ModelDamaged, ModelUnusable
+from vicinal_daemon.errors import ModelDamaged
 from vicinal_daemon.generate.codec import Codec
 from vicinal_daemon.generate.decode import Logits, greedy
+from vicinal_daemon.generate.device import Precision, choose_device, choose_dtype, quicken_head
 from vicinal_daemon.generate.drafting import Drafting, pieces
 from vicinal_daemon.generate.engine import READ_AT_ONCE, Cancelled, Generated, How, Mix, Recall, StopRule
 from vicinal_daemon.generate.prefix import Known, Prefixes
@@ -43,32 +44,18 @@ class Scores:
         return [p for (_, stop), p in zip(self.spans, self.log_probabilities, strict=True) if start < stop <= end]
 
 
-def choose_device(wanted: str) -> torch.device:
-    """`auto` takes CUDA, then Apple's MPS, then the CPU; a device that is not there is an error."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if wanted == "auto":
-        return torch.device(next(name for name, present in there.items() if present))
-    if not there[wanted]:
-        raise ModelUnusable(
-            f"the device {wanted!r} was asked for, but torch finds none",
-            hint="use --device auto, or install a build of torch for this device (see: vicinal doctor)",
-        )
-    return torch.device(wanted)
-
-
 class TransformersEngine:
-    """A causal language model in float32, with greedy decoding over a KV cache.
-
-    float32 because bfloat16 is orders of magnitude slower on CPUs without the instructions, and because the
-    base weights must come back bit for bit after tuning.
+    """A causal language model, with greedy decoding over a KV cache.
 
     Args:
         folder: config.json, *.safetensors and the tokenizer's files. Never touches the network.
         device: `auto`, `cuda`, `mps` or `cpu`.
         name: what users call the model; default: the folder's name.
         depth: the share of the layers, from the top, that learn unless something else is said.
+        precision: of weights and activations; what learns is float32 in any case.
 
     Attributes:
+        dtype: that the model computes with.
         first: the number of the first layer that then learns.
         trunk: what is below it; None where this architecture cannot be cut, or all layers learn.
 
@@ -77,16 +64,19 @@ class TransformersEngine:
         ModelUnusable: the model has no fast tokenizer, or the device is missing.
     """
 
-    def __init__(self, folder: Path, device: str = "auto", name: str = "", depth: float = DEPTH) -> None:
+    def __init__(
+        self, folder: Path, device: str = "auto", name: str = "", depth: float = DEPTH, precision: Precision = "float32"
+    ) -> None:
         self.name = name or folder.name
         self.device = choose_device(device)
         self.device_name = str(self.device)
+        self.dtype = choose_dtype(precision, self.device)
         self.codec = Codec(folder)
         transformers_logging.disable_progress_bar()
         transformers_logging.set_verbosity_error()
         try:
             self.model: Any = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=torch.float32, local_files_only=True, use_safetensors=True
+                folder, dtype=self.dtype, local_files_only=True, use_safetensors=True
             )
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise ModelDamaged(
@@ -94,6 +84,8 @@ class TransformersEngine:
                 hint="fetch it again: vicinal models pull --force, or choose another with --model",
             ) from error
         self.model.to(self.device).eval().requires_grad_(False)
+        if self.dtype == torch.bfloat16:
+            quicken_head(self.model)
         self.first = first_to_learn(self.model, depth)
         self.trunk = trunk_of(self.model, self.first)
         self.prefixes = Prefixes()

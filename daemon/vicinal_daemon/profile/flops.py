@@ -2,7 +2,7 @@
 
 Owns the counting, from the shapes of a decoder's layers. Pure: it knows no model, no clock and no machine.
 A multiplication and an addition are two operations. Only matrix products count; what is element by element is next to
-nothing beside them. Numbers are float32, as the engine's are.
+nothing beside them. What learns is float32; the model's own numbers may be smaller.
 """
 
 from dataclasses import dataclass
@@ -47,12 +47,16 @@ class Linear:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer of a decoder: its weight matrices, and its `heads` of `head_size`, of which `kv_heads` are kept."""
+    """A layer of a decoder: its weight matrices, and its `heads` of `head_size`, of which `kv_heads` are kept.
+
+    `number`: bytes of one of its numbers.
+    """
 
     linears: tuple[Linear, ...]
     heads: int
     kv_heads: int
     head_size: int
+    number: int = BYTES
 
     @property
     def weights(self) -> int:
@@ -75,7 +79,7 @@ def forward(layer: Layer, new: int, known: int = 0, rank: int = 0) -> Work:
     lora = sum(linear.inputs + linear.outputs for linear in layer.linears) * rank
     flops = 2.0 * new * (layer.weights + lora) + attention(layer, causal_pairs(new, known))
     cached = 2 * layer.kv_heads * layer.head_size * (known + new)
-    return Work(flops, float(BYTES * (layer.weights + lora + cached)))
+    return Work(flops, float(layer.number * (layer.weights + cached) + BYTES * lora))
 
 
 def backward(layer: Layer, new: int, rank: int, *, reaches_below: bool) -> Work:
@@ -85,19 +89,19 @@ def backward(layer: Layer, new: int, rank: int, *, reaches_below: bool) -> Work:
         reaches_below: whether the gradient of the layer's input is wanted, too; not in the lowest layer that learns.
     """
     flops = 2.0 * attention(layer, causal_pairs(new))  # two products forward, four backward
-    read = 0
+    read = 0.0
     for linear in layer.linears:
         onward = reaches_below or not linear.reads_input
         sides = linear.inputs + linear.outputs
         flops += 2.0 * new * rank * (sides + linear.outputs + (linear.inputs if onward else 0))
         flops += 2.0 * new * linear.size * onward
-        read += linear.size * onward + 2 * rank * sides
-    return Work(flops, float(BYTES * read))
+        read += layer.number * linear.size * onward + BYTES * 2 * rank * sides
+    return Work(flops, read)
 
 
-def product(rows: int, inputs: int, outputs: int) -> Work:
-    """(rows, inputs) times a weight matrix (inputs, outputs): the output head."""
-    return Work(2.0 * rows * inputs * outputs, float(BYTES * inputs * outputs))
+def product(rows: int, inputs: int, outputs: int, number: int = BYTES) -> Work:
+    """(rows, inputs) times a weight matrix (inputs, outputs) of numbers of so many bytes: the output head."""
+    return Work(2.0 * rows * inputs * outputs, float(number * inputs * outputs))
 
 
 def adam(parameters: int) -> Work:
@@ -110,14 +114,16 @@ class Rates:
     """What this machine can do.
 
     Attributes:
-        flops: float32 operations a second in matrix products of the model's shapes; the median of `shapes`.
+        flops: operations a second in matrix products of the model's shapes; the median of `shapes`.
         bandwidth: bytes a second, of a large array that is read.
         shapes: (rows, inputs, outputs) -> operations a second.
+        numbers: what is multiplied, in torch's words.
     """
 
     flops: float
     bandwidth: float
     shapes: tuple[tuple[tuple[int, int, int], float], ...] = ()
+    numbers: str = "float32"
 
     def floor(self, work: Work) -> float:
         """Seconds that `work` takes at least: arithmetic and memory can go on at the same time."""

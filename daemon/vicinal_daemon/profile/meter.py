@@ -27,7 +27,7 @@ def layers_of(model: Any) -> tuple[Layer, ...]:
     heads = config.num_attention_heads
     size = getattr(config, "head_dim", None) or config.hidden_size // heads
     kept = getattr(config, "num_key_value_heads", None) or heads
-    return tuple(Layer(_linears(module), heads, kept, size) for module in modules)
+    return tuple(Layer(_linears(module), heads, kept, size, model.dtype.itemsize) for module in modules)
 
 
 def _linears(layer: torch.nn.Module) -> tuple[Linear, ...]:
@@ -82,7 +82,7 @@ class Meter:
         self._product(rows, args[0].shape[-1], module.weight.shape[0], gradient=args[0].requires_grad)
 
     def _product(self, rows: int, inputs: int, outputs: int, *, gradient: bool) -> None:
-        work = product(rows, inputs, outputs)
+        work = product(rows, inputs, outputs, self._engine.dtype.itemsize)
         self._recorder.add(work)
         if gradient and torch.is_grad_enabled():
             self._owed += work

@@ -9,6 +9,7 @@ from statistics import median
 
 import torch
 
+from vicinal_daemon.generate.device import dtype_name
 from vicinal_daemon.profile.flops import Layer, Rates
 
 ROWS = 256
@@ -28,20 +29,23 @@ def shapes_of(layers: Sequence[Layer]) -> list[tuple[int, int, int]]:
 
 
 @torch.no_grad()
-def measure(shapes: Sequence[tuple[int, int, int]], device: torch.device, wait: Callable[[], None]) -> Rates:
+def measure(
+    shapes: Sequence[tuple[int, int, int]], device: torch.device, dtype: torch.dtype, wait: Callable[[], None]
+) -> Rates:
     """The rates of a device; without shapes those of square matrices.
 
     Args:
         wait: until the device is done.
     """
-    found = [(shape, _products(shape, device, wait)) for shape in shapes or [(ROWS, 1024, 1024)]]
-    return Rates(median(rate for _, rate in found), _reading(device, wait), tuple(found))
+    found = [(shape, _products(shape, device, dtype, wait)) for shape in shapes or [(ROWS, 1024, 1024)]]
+    return Rates(median(rate for _, rate in found), _reading(device, wait), tuple(found), dtype_name(dtype))
 
 
-def _products(shape: tuple[int, int, int], device: torch.device, wait: Callable[[], None]) -> float:
+def _products(shape: tuple[int, int, int], device: torch.device, dtype: torch.dtype, wait: Callable[[], None]) -> float:
     rows, inputs, outputs = shape
     flops = 2.0 * rows * inputs * outputs
-    left, weight = torch.rand(rows, inputs, device=device), torch.rand(outputs, inputs, device=device)
+    left = torch.rand(rows, inputs, device=device, dtype=dtype)
+    weight = torch.rand(outputs, inputs, device=device, dtype=dtype)
     return flops / _seconds(lambda: torch.nn.functional.linear(left, weight), wait)
 
 

@@ -161,7 +161,12 @@ def _dominates(row: Row) -> str:
 def rates_as_json(rates: Rates) -> dict[str, object]:
     """For machines."""
     shapes = [{"shape": list(shape), "flops_per_second": rate} for shape, rate in rates.shapes]
-    return {"flops_per_second": rates.flops, "bytes_per_second": rates.bandwidth, "shapes": shapes}
+    return {
+        "flops_per_second": rates.flops,
+        "bytes_per_second": rates.bandwidth,
+        "shapes": shapes,
+        "numbers": rates.numbers,
+    }
 
 
 def row_as_json(row: Row) -> dict[str, object]:

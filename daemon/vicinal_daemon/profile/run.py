@@ -110,7 +110,7 @@ def profile(request: Request, repeat: int, on_stage: OnStage = silent) -> Measur
                 request.answered()
             heard = recorder.take()
     on_stage("rates", 0, 0)
-    rates = measure(shapes_of(meter.layers), engine.device, wait)
+    rates = measure(shapes_of(meter.layers), engine.device, engine.dtype, wait)
     return Measured(
         answer,
         traces[0],

@@ -40,6 +40,7 @@ class ModelState(Message):
     state: Literal["unloaded", "loading", "ready", "failed"]
     engine: str
     device: str = ""
+    precision: str = Field(default="", description="what torch computes the model with")
     pid: int | None = None
     memory_bytes: int = 0
     memory_limit_bytes: int = 0

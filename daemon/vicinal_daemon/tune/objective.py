@@ -98,4 +98,4 @@ class _Shortlist:
     def loss(self, outputs: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
         """Of the tokens behind the first, given the (n, d) that the output head reads."""
         places = self._place[torch.tensor(ids[1:])].to(outputs.device)
-        return functional.cross_entropy(outputs[:-1] @ self._weight.T, places)
+        return functional.cross_entropy((outputs[:-1] @ self._weight.T).float(), places)

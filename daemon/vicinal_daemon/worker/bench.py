@@ -12,6 +12,7 @@ from statistics import fmean
 from typing import Unpack
 
 from vicinal_daemon.errors import ModelUnusable, Withdrawn
+from vicinal_daemon.generate.device import dtype_name
 from vicinal_daemon.generate.engine import Cancelled, Generated, How, Recall, StopRule
 from vicinal_daemon.generate.opening import LlamaFiles, engine_for, open_llama
 from vicinal_daemon.generate.post import Ending, certain, is_looping
@@ -118,7 +119,7 @@ class Bench:
 
     def _load(self, unit: Load) -> Loaded:
         started = time.perf_counter()
-        engine = TransformersEngine(unit.transformers_dir, unit.device, unit.name, unit.depth)
+        engine = TransformersEngine(unit.transformers_dir, unit.device, unit.name, unit.depth, unit.precision)
         wardrobe = Wardrobe(engine)
         writes = engine_for(unit.engine, unit.gguf, unit.device)
         writer: Writer = TorchWriter(engine, wardrobe)
@@ -127,7 +128,7 @@ class Bench:
             writer = LlamaWriter(open_llama(files, unit.transformers_dir, unit.name, engine.codec))
         self._engine, self._wardrobe, self._writer = engine, wardrobe, writer
         self._remembering = Remembering(engine.codec, self._gate)
-        return Loaded(engine.device_name, writes, time.perf_counter() - started)
+        return Loaded(engine.device_name, dtype_name(engine.dtype), writes, time.perf_counter() - started)
 
     def _write(self, unit: Write, cancelled: Cancelled, on_piece: OnPiece) -> Written:
         target = unit.prompt.target

@@ -45,7 +45,7 @@ class Load:
 
     Attributes:
         engine: that writes: `auto`, `transformers` or `llama`.
-        depth: see `TransformersEngine`.
+        depth, precision: see `TransformersEngine`.
         copies, copy: see `LlamaFiles`; needed where llama.cpp writes.
     """
 
@@ -55,15 +55,17 @@ class Load:
     engine: Literal["auto", "transformers", "llama"]
     device: str
     depth: float
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
     copies: Path | None = None
     copy: Literal["auto", "keep", "f16", "q8_0"] = "auto"
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The model is ready. `device` in torch's words; `engine`: that writes."""
+    """The model is ready. `device` and `precision` in torch's words; `engine`: that writes."""
 
     device: str
+    precision: str
     engine: str
     seconds: float
 

@@ -44,7 +44,7 @@ class Supervisor:
         generation: grows at each start: runs, and adapters without a file, of an older one are gone.
         restarts: how often it was started again after an end that nobody asked for.
         problem: why it failed last; None once a unit was done.
-        device: in torch's words; empty until it was loaded once.
+        device, precision: in torch's words; empty until it was loaded once.
         engine: that writes, once it is loaded; until then what is wanted.
     """
 
@@ -73,7 +73,7 @@ class Supervisor:
         self.generation = 0
         self.restarts = 0
         self.problem: VicinalError | None = None
-        self.device = ""
+        self.device = self.precision = ""
         self.engine: str = load.engine
 
     @property
@@ -200,7 +200,7 @@ class Supervisor:
             self._mourn(error)
             raise
         assert isinstance(loaded, Loaded)  # noqa: S101 - the answer to Load
-        self.device, self.engine = loaded.device, loaded.engine
+        self.device, self.precision, self.engine = loaded.device, loaded.precision, loaded.engine
         self._become("ready")
         self._vigil = asyncio.create_task(self._await_end(process))
         return process

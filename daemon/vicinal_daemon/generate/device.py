@@ -1,0 +1,65 @@
+"""What a model computes on, and with which numbers.
+
+Owns both choices and the one thing that PyTorch needs to be quick with the smaller numbers. It knows no model files.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+
+from vicinal_daemon.errors import ModelUnusable
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+def choose_device(wanted: str) -> torch.device:
+    """`auto` takes CUDA, then Apple's MPS, then the CPU; a device that is not there is an error."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if wanted == "auto":
+        return torch.device(next(name for name, present in there.items() if present))
+    if not there[wanted]:
+        raise ModelUnusable(
+            f"the device {wanted!r} was asked for, but torch finds none",
+            hint="use --device auto, or install a build of torch for this device (see: vicinal doctor)",
+        )
+    return torch.device(wanted)
+
+
+def choose_dtype(wanted: Precision, device: torch.device) -> torch.dtype:
+    """`auto` is bfloat16 where the device has units that multiply matrices of it, else float32.
+
+    By what the device says of itself, not by a measurement: the same machine must always give the same answer. Without
+    such units bfloat16 can be orders of magnitude slower.
+    """
+    if wanted == "auto":
+        return torch.bfloat16 if _has_units(device) else torch.float32
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[wanted]
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """As people write it.
+
+    >>> dtype_name(torch.bfloat16)
+    'bfloat16'
+    """
+    return str(dtype).removeprefix("torch.")
+
+
+def _has_units(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    # Of CPUs Intel's AMX is the kind that was tried; an older torch cannot be asked.
+    capabilities: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return device.type == "cpu" and bool(capabilities.get("amx_bf16"))
+
+
+def quicken_head(model: Any) -> None:
+    """Let the output head of a bfloat16 model read its rows as a matrix.
+
+    The last of a text's rows are a view with the strides of all of them; PyTorch takes such a product for a batch, and
+    copies the transposed weights each time, which takes longer than all layers together.
+    """
+    model.get_output_embeddings().register_forward_pre_hook(
+        lambda _, inputs: (inputs[0].reshape(-1, inputs[0].shape[-1]).view(inputs[0].shape), *inputs[1:])
+    )
