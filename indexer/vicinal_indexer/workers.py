@@ -17,6 +17,7 @@ from pathlib import Path
 
 from vicinal_indexer.batch import Batch, read_batch
 from vicinal_indexer.embed import Embedder
+from vicinal_indexer.priority import step_behind_all
 from vicinal_indexer.rows import FileRow, chunk_table
 from vicinal_indexer.types import FileStat, SkipReason
 
@@ -25,6 +26,7 @@ FEW_FILES = 150
 
 MAX_WORKERS = 4
 GROUP_BYTES = 400_000
+NICENESS = 10
 GROUP_FILES = 64
 _IN_FLIGHT = 2  # groups a worker: enough to keep it busy, few enough to bound the memory
 
@@ -100,8 +102,7 @@ def _start(root: Path, embedder: Embedder) -> None:
     global _job
     _job = root, embedder
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told, and ends us
-    if hasattr(os, "nice"):
-        os.nice(10)
+    step_behind_all(NICENESS)
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
 

@@ -440,7 +440,7 @@ def test_what_native_code_prints_does_not_come_between_frames() -> None:
     script = (
         "import os\n"
         "from vicinal_daemon.worker import __main__ as worker\n"
-        "worker._step_back = lambda: os.write(1, b'llama_model_loader: noise')\n"
+        "worker.step_back = lambda _: os.write(1, b'llama_model_loader: noise')\n"
         "worker.main()\n"
     )
     with subprocess.Popen(

@@ -130,11 +130,10 @@ def _show_report(console: "Console", report: "SyncReport | SyncState", found: "I
 
 def _watch(opened: "RepositoryIndex", settings: "Settings", *, as_json: bool) -> None:
     """Follow the repository until Ctrl-C."""
-    import os
-
     from vicinal_daemon.workspaces.pause import pause_flag
     from vicinal_indexer.errors import StoreUnavailable
     from vicinal_indexer.follow import Follower
+    from vicinal_indexer.priority import step_back
     from vicinal_indexer.watch import watching
 
     flag = pause_flag(settings.index.data_dir)
@@ -152,8 +151,7 @@ def _watch(opened: "RepositoryIndex", settings: "Settings", *, as_json: bool) ->
     def complain(error: "VicinalError") -> None:
         typer.echo(f"error: {error.message}\n  {error.hint}\n  trying again soon", err=True)
 
-    if hasattr(os, "nice"):
-        os.nice(5)  # the machine is the user's
+    step_back(5)  # the machine is the user's
     try:
         with opened.holding(), watching(opened.root, opened.cookies) as signals:
             if not as_json:

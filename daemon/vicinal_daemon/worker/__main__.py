@@ -18,6 +18,7 @@ from vicinal_daemon.errors import EngineFailed, EngineOutOfMemory, error_type
 from vicinal_daemon.worker import frames
 from vicinal_daemon.worker.messages import Done, Envelope, Failed, Piece, Result, Unit
 from vicinal_indexer.errors import VicinalError
+from vicinal_indexer.priority import step_back
 
 if TYPE_CHECKING:
     from vicinal_daemon.worker.bench import Bench
@@ -84,7 +85,7 @@ def main() -> None:
     faulthandler.enable()
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what native code prints must not come between frames
-    _step_back()
+    step_back(NICENESS)
     line = Line(sys.stdin.buffer, sink)
     threading.Thread(target=line.listen, name="listen", daemon=True).start()
 
@@ -116,16 +117,6 @@ def _outcome(bench: "Bench", line: Line, number: int, unit: Unit) -> Result | Fa
 def _is_out_of_memory(error: Exception) -> bool:
     # torch's allocator for the CPU has no class of its own for this.
     return isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY)
-
-
-def _step_back() -> None:
-    """Let the editor's own processes go first."""
-    if hasattr(os, "nice"):
-        os.nice(NICENESS)
-    else:
-        import psutil
-
-        psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
 
 
 if __name__ == "__main__":
