@@ -285,6 +285,28 @@ def test_a_damaged_adapter_is_dropped_and_told_of(
         store.add(broken)
 
 
+def test_daemons_that_share_a_folder_share_its_pins(tmp_path: Path) -> None:
+    first = opened(tmp_path, limit_count=3)
+    old, other = added(first, "a"), added(first, "b")
+    second = opened(tmp_path, limit_count=3)
+    first.pin(old.key)
+    second.pin(other.key)
+    first.unpin(added(first, "c").key)
+    assert {told.key for told in opened(tmp_path).all() if told.pinned} == {old.key, other.key}
+    new = added(second, "d"), added(second, "e")
+    assert keys(second) == {old.key, other.key, new[1].key}, "what the other has pinned does not give way"
+    second.unpin(old.key)
+    assert not next(told for told in opened(tmp_path).all() if told.key == old.key).pinned
+
+
+def test_a_damaged_list_of_pins_costs_none_of_those_that_are_known(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    kept, more = added(store, "a", pinned=True), added(store, "b")
+    (store.folder / "pins.json").write_text("{garbage")
+    store.pin(more.key)
+    assert {told.key for told in opened(tmp_path).all() if told.pinned} == {kept.key, more.key}
+
+
 def test_leftovers_are_removed_and_foreign_files_are_left_alone(tmp_path: Path) -> None:
     store = opened(tmp_path)
     kept = added(store, "a")

@@ -2,7 +2,8 @@
 
 Owns one folder: which files stay, which give way, what is pinned, what has expired. Adapters are values, written by the
 engine process through a temporary file; here they are only listed, by their headers, and deleted. Imports no torch. It
-does not know how an adapter is made or worn. Safe to use from many threads; one process owns the folder.
+does not know how an adapter is made or worn. Safe to use from many threads. Processes that share a folder share its
+pins; what else one adds or drops the others see when they next look.
 """
 
 import json
@@ -15,6 +16,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+
+from filelock import FileLock
 
 from vicinal_daemon.tune.adapter_file import (
     SUFFIX,
@@ -30,6 +33,9 @@ from vicinal_indexer.atomic import private_folder, replace_text
 from vicinal_indexer.errors import StoreUnavailable, VicinalError
 
 _PINS = "pins.json"
+_PINS_LOCK = ".pins.lock"
+LOCK_SECONDS = 10.0
+"""That the list of pins is waited for: whoever holds it writes one small file."""
 _OURS = re.compile(r"[0-9a-f]{32}\.safetensors")
 _log = logging.getLogger(__name__)
 
@@ -69,7 +75,7 @@ class AdapterStore:
         """
         with self._lock, self._translated():
             private_folder(self.folder)
-            pinned = self._pins()
+            pinned = self._noted() or frozenset()
             self._known.clear()
             for file in sorted(self.folder.iterdir()):
                 if file.name.startswith(".") and file.name.endswith(".part"):
@@ -102,11 +108,11 @@ class AdapterStore:
                 ) from error
             if (found.key, found.scale) != (info.key, info.scale):
                 raise ValueError(f"the header of {file.name} tells of {found.key} at scale {found.scale}")
-            self._known[info.key] = replace(found, pinned=info.pinned)
+            self._known[info.key] = found
             self.trouble = None
             self.touch(info.key)
             if info.pinned:
-                self._save_pins()
+                self._note(pinned=frozenset([info.key]))
             with self._translated():
                 return self._make_room()
 
@@ -191,15 +197,12 @@ class AdapterStore:
 
     def _set_pin(self, key: str, *, pinned: bool) -> bool:
         with self._lock:
-            info = self.get(key)
-            if info is None:
+            if self.get(key) is None:
                 return False
-            self._known[key] = replace(info, pinned=pinned)
-            try:
-                self._save_pins()
-            except StoreUnavailable:
-                self._known[key] = info
-                raise
+            if pinned:
+                self._note(pinned=frozenset([key]))
+            else:
+                self._note(unpinned=frozenset([key]))
             return True
 
     def drop(self, key: str) -> bool:
@@ -262,6 +265,9 @@ class AdapterStore:
 
     def _make_room(self) -> list[str]:
         """Remove the least recently used until the rest fits."""
+        if len(self._known) <= self.limit_count and self.bytes <= self.limit_bytes:
+            return []
+        self._take_over(self._noted() or frozenset())
         order = sorted(
             (info for info in self._known.values() if not info.pinned),
             key=lambda info: (info.kind == "warm", info.used, info.key),
@@ -284,26 +290,34 @@ class AdapterStore:
             except OSError as error:
                 failures.append(error)
         if any(info.pinned for info in gone):
-            self._save_pins()
+            self._note(unpinned=frozenset(info.key for info in gone))
         if failures:
             raise failures[0]
         return [info.key for info in gone]
 
-    def _pins(self) -> frozenset[str]:
+    def _noted(self) -> frozenset[str] | None:
+        """The list of pins, of all who share this folder; None if there is none that can be read."""
         try:
             pins = json.loads((self.folder / _PINS).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            return frozenset()
+            return None
         except ValueError as error:
             _log.warning("the list of pinned adapters cannot be read and is begun anew: %s", error)
-            return frozenset()
-        return frozenset(str(key) for key in pins) if isinstance(pins, list) else frozenset()
+            return None
+        return frozenset(str(key) for key in pins) if isinstance(pins, list) else None
 
-    def _save_pins(self) -> None:
-        with self._translated():
-            replace_text(
-                self.folder / _PINS, json.dumps(sorted(info.key for info in self._known.values() if info.pinned))
-            )
+    def _note(self, pinned: frozenset[str] = frozenset(), unpinned: frozenset[str] = frozenset()) -> None:
+        """Change the list of pins, and leave in it what others have noted."""
+        with self._translated(), FileLock(self.folder / _PINS_LOCK, timeout=LOCK_SECONDS):
+            noted = self._noted()
+            if noted is None:
+                noted = frozenset(info.key for info in self._known.values() if info.pinned)
+            pins = (noted | pinned) - unpinned
+            replace_text(self.folder / _PINS, json.dumps(sorted(pins)))
+        self._take_over(pins)
+
+    def _take_over(self, pins: frozenset[str]) -> None:
+        self._known = {key: replace(info, pinned=key in pins) for key, info in self._known.items()}
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
