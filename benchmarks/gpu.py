@@ -1,8 +1,10 @@
 """A request's work on an accelerator: the same as on the CPU, and how long it takes. Needs no weights and no network.
 
     python benchmarks/gpu.py [--device cuda] [--sizes 0.5b,1.5b] [--steps 8] [--tokens 256]
+                             [--precisions float32,bfloat16]
 
-First a tiny model: losses of eight steps, scores and a written text, on the device against the CPU in float32. Then
+First a tiny model: losses of eight steps, scores and a written text, on the device against the CPU in float32, in each
+precision (bfloat16 differs by some hundredths, and may write something else). Then
 models of random weights with the shapes of Qwen2.5 0.5B and 1.5B: what a selection, training steps (texts that are new,
 texts that were seen), putting the adapter on, reading a prompt and writing take. `--sizes small` is for trying it.
 """
@@ -17,6 +19,7 @@ from statistics import median
 import numpy as np
 import torch
 
+from vicinal_daemon.generate.device import Precision
 from vicinal_daemon.generate.prompt import Prompt
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.models.tiny import Shape, write_tiny_model
@@ -47,26 +50,28 @@ def never(_: str) -> bool:
     return False
 
 
-def agreement(device: str) -> list[str]:
-    """The tiny model on the device against the CPU."""
+def agreement(device: str, precision: Precision) -> list[str]:
+    """The tiny model on the device against the CPU, which computes in float32."""
+    sides: tuple[tuple[str, str, Precision], ...] = (("here", "cpu", "float32"), ("there", device, precision))
     told: dict[str, tuple[list[float], tuple[float, ...], str]] = {}
     text = CODE.format(1) * 4
     with tempfile.TemporaryDirectory() as folder:
         write_tiny_model(Path(folder))
-        for where in ("cpu", device):
-            engine = TransformersEngine(Path(folder), where, depth=0.5)
+        for side, where, numbers in sides:
+            engine = TransformersEngine(Path(folder), where, depth=0.5, precision=numbers)
             with Wardrobe(engine) as wardrobe:
                 run = TuningRun(engine, wardrobe, examples(8, 100), TuningSettings(8, 1e-3, 64, guard=False, seed=0))
                 losses = [run.step() for _ in range(run.steps)]
                 with wardrobe.wearing(run.adapter()):
                     scores = engine.score(text, 0).log_probabilities
                     written = engine.generate(Prompt(text, (0, len(text))), never, max_tokens=12).text
-            told[where] = losses, scores, written
-    (losses, scores, text_here), (others, theirs, text_there) = told["cpu"], told[device]
+            told[side] = losses, scores, written
+    (losses, scores, text_here), (others, theirs, text_there) = told["here"], told["there"]
+    by_losses, by_scores = np.abs(np.subtract(losses, others)).max(), np.abs(np.subtract(scores, theirs)).max()
     return [
-        f"| largest difference of the losses of 8 steps | {np.abs(np.subtract(losses, others)).max():.1e} |",
-        f"| largest difference of {len(scores)} log p, tuned | {np.abs(np.subtract(scores, theirs)).max():.1e} |",
-        f"| the written text is the same | {'yes' if text_here == text_there else 'NO'} |",
+        f"| {precision}: largest difference of the losses of 8 steps | {by_losses:.1e} |",
+        f"| {precision}: largest difference of {len(scores)} log p, tuned | {by_scores:.1e} |",
+        f"| {precision}: the written text is the same | {'yes' if text_here == text_there else 'NO'} |",
     ]
 
 
@@ -144,21 +149,27 @@ def main() -> None:
     parser.add_argument("--sizes", default="0.5b,1.5b")
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=256)
+    parser.add_argument("--precisions", default="float32,bfloat16")
     asked = parser.parse_args()
+    precisions: list[Precision] = asked.precisions.split(",")
     print(f"torch {torch.__version__}, {asked.device}")
     print("\n| the tiny model, against the CPU | |\n|---|---|")
-    print("\n".join(agreement(asked.device)), flush=True)
+    for precision in precisions:
+        print("\n".join(agreement(asked.device, precision)), flush=True)
     print(f"\n| {asked.steps} steps of {asked.tokens} tokens, prompt of about 1,000 | milliseconds |\n|---|---|")
     print(f"| selection (K = 200, N = 50), CPU | {1000 * selection_seconds():.1f} |", flush=True)
     for size in asked.sizes.split(","):
         with tempfile.TemporaryDirectory() as folder:
             write_tiny_model(Path(folder), shape=SHAPES[size])
-            engine = TransformersEngine(Path(folder), asked.device)
-            for name, seconds in measured(engine, asked.steps, asked.tokens).items():
-                print(f"| {size}: {name} | {1000 * seconds:.0f} |", flush=True)
-            if engine.device.type == "cuda":
-                print(f"| {size}: most memory, MiB | {torch.cuda.max_memory_allocated() / 2**20:.0f} |", flush=True)
-        del engine
+            for precision in precisions:
+                engine = TransformersEngine(Path(folder), asked.device, precision=precision)
+                for name, seconds in measured(engine, asked.steps, asked.tokens).items():
+                    print(f"| {size}, {precision}: {name} | {1000 * seconds:.0f} |", flush=True)
+                if engine.device.type == "cuda":
+                    most = torch.cuda.max_memory_allocated() / 2**20
+                    print(f"| {size}, {precision}: most memory, MiB | {most:.0f} |", flush=True)
+                    torch.cuda.reset_peak_memory_stats()
+                del engine
 
 
 if __name__ == "__main__":
