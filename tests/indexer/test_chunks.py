@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vicinal_indexer import languages
@@ -158,6 +158,7 @@ TEXT = st.one_of(st.text(st.characters(codec="utf-8")), CODE)
 
 @pytest.mark.parametrize("language", ["", "no-such-grammar", *sorted(languages.MAPPED - {languages.NOTEBOOK})])
 @given(text=TEXT)
+@example(text="5\U000ede3e")
 @settings(max_examples=30, deadline=None)
 def test_every_line_is_in_exactly_one_chunk(language: str, text: str) -> None:
     check(text, languages.refined(language, text))

@@ -38,6 +38,13 @@ UNSAFE = frozenset({"d", "gn", "perl", "typst", "v"})
 _TOO_DEEP = re.compile(rb"^[ \t>*+\-?:.)\d]{200}", re.MULTILINE)
 """Scanners that keep a stack of blocks (YAML, Markdown) write past its end on some 250 levels, and crash."""
 
+_ASTRAL = re.compile(rb"[\xf0-\xf7][\x80-\xbf]{3}")
+"""A character above U+FFFF. Scanners in C ask `isalpha` and the like about any character, which looks it up in a table
+of 256: Markdown's crashes on a digit before U+EDE3E. Nearer ones are read beyond that table too, but within the C
+library's data."""
+_LETTERS = b"xxxx"
+"""What grammars see instead: as many bytes, and as good a part of a name, a comment or a string."""
+
 
 @dataclass(slots=True)
 class Place:
@@ -88,6 +95,7 @@ def parse(source: bytes, language: str) -> Node | None:
     """The root of the syntax tree; None for an unknown language or a text that is too costly to parse."""
     if language in UNSAFE or _TOO_DEEP.search(source):
         return None
+    source = _ASTRAL.sub(_LETTERS, source)
     steps = 0
     budget = PARSE_BUDGET + len(source) // BYTES_PER_STEP
 
