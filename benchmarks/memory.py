@@ -56,7 +56,9 @@ def measure(depth: float, steps: int, tokens: int, prompt_tokens: int) -> tuple[
     """Bytes: of the model; resident after writing; the most while tuning and writing again."""
     settings = load_settings(None, {})
     files = resolve(settings.model.name, settings.model.cache_dir)
-    engine = TransformersEngine(files.transformers_dir, "cpu", files.name, settings.tune.depth)
+    engine = TransformersEngine(
+        files.transformers_dir, "cpu", files.name, settings.tune.depth, settings.model.precision
+    )
     recipe = replace(tuning_settings(settings), max_tokens=tokens, depth=depth)
     size = sum(value.nbytes for value in engine.model.parameters())
     spans = engine.codec.offsets(CODE)

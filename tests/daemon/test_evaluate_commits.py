@@ -1,6 +1,7 @@
 """Commit tasks: what somebody added, with the repository as it was before, and nothing written into it."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,40 @@ def test_a_tree_goes_from_commit_to_commit_and_the_repository_stays_as_it_is(his
     assert sorted(p.name for p in tree.files.iterdir()) == ["a.py", "notes.md", "old.py"]
     assert not tree.go_to(before(history, newest))
     assert state() == there
+
+
+def test_a_partial_clone_is_used_as_it_is_and_nothing_is_fetched(history: Path, tmp_path: Path) -> None:
+    git(history, "config", "uploadpack.allowFilter", "true")
+    partial = tmp_path / "partial"
+    git(tmp_path, "clone", "-q", "--filter=blob:none", "--no-checkout", history.as_uri(), str(partial))
+
+    def objects() -> set[Path]:
+        return set((partial / ".git" / "objects").rglob("*"))
+
+    there = objects()
+    with pytest.raises(HistoryUnusable) as failure:
+        sample_commit_lines(partial, 10, 0)
+    assert "nothing is fetched" in failure.value.hint
+    assert objects() == there
+
+    git(partial, "checkout", "-q", "main~1")  # fetches what the user asked for: two commits' files
+    git(partial, "diff", "main~1", "main~2")
+    there = objects()
+    assert {task.path for task in sample_commit_lines(partial, 10, 0)} == {"a.py"}
+    assert objects() == there
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the filter is a shell's command")
+def test_filters_of_a_repository_are_not_run(history: Path, tmp_path: Path) -> None:
+    (history / ".gitattributes").write_text("*.py filter=evil\n")
+    head = commit(history, "attributes")
+    ran = tmp_path / "ran"
+    git(history, "config", "filter.evil.smudge", f"touch {ran}; cat")
+    git(history, "config", "filter.evil.required", "true")
+    tree = Tree(history, tmp_path / "tree")
+    tree.go_to(head)
+    assert (tree.files / "b.py").read_text() == (history / "b.py").read_text()
+    assert not ran.exists()
 
 
 def test_a_folder_without_history_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:

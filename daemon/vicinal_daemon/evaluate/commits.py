@@ -1,7 +1,7 @@
 """Commit tasks: lines that somebody really added, in the repository as it was before.
 
 Owns the reading of git's history, and the folder that holds a commit's files. Nothing is written into the repository or
-its `.git`: the folder has an index of its own, and no hook runs.
+its `.git`: the folder has an index of its own. No hook or filter runs, and what is not here is not fetched.
 
 A task's left context is the file as of the commit, with what was added above; what stands behind it is the file as it
 was before, since the user had not typed the rest yet.
@@ -11,7 +11,7 @@ import os
 import random
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,8 +32,15 @@ MOST_COMMITS = 5_000
 
 GIT_SECONDS = 120
 
+_LOCAL = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none", "GIT_TERMINAL_PROMPT": "0"}
+"""A partial clone fetches what it lacks whenever it is read. The first is for git from 2.44 on, the second for all."""
+
 _HUNK = re.compile(r"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 OnCommit = Callable[[int, int], None]
+
+
+class _NotHere(HistoryUnusable):
+    """Git fails at one commit: mostly since a shallow or partial clone, or a damaged one, lacks an object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,27 +58,38 @@ def sample_commit_lines(
 ) -> list[Task]:
     """Up to `count` commit tasks, from the newest commits of the first-parent history; merges are left out.
 
-    Of each commit up to `PER_COMMIT` lines, chosen by seed: code (`tasks.is_code`), not inside a comment, and not
-    anywhere in the repository before. The same HEAD and seed give the same tasks; fewer tasks are the first of more.
+    A commit that git cannot read is left out. Of each other up to `PER_COMMIT` lines, chosen by seed: code
+    (`tasks.is_code`), not inside a comment, and not anywhere in the repository before. The same HEAD and seed give the
+    same tasks; fewer tasks are the first of more.
 
     Raises:
-        HistoryUnusable: it is no git repository, or git is missing or fails.
+        HistoryUnusable: it is no git repository, or git is missing or fails at every commit.
     """
     found: list[Task] = []
+    unread: _NotHere | None = None
     for commit, parent in _commits(root):
         if len(found) >= count:
             break
         on_commit(len(found), count)
-        candidates = list(_candidates(root, commit, parent))
-        random.Random(f"commit {seed} {commit}").shuffle(candidates)  # noqa: S311 - reproducible, not cryptography
-        kept = 0
-        for change, offset in candidates:
-            if kept == PER_COMMIT or len(found) + kept == count:
-                break
-            if not _stood_before(root, parent, change.added[offset].strip()):
-                found.append(_task(root, commit, parent, change, offset))
-                kept += 1
-    return found[:count]
+        try:
+            found += _sample(root, commit, parent, min(PER_COMMIT, count - len(found)), seed)
+        except _NotHere as error:
+            unread = error
+    if not found and unread is not None:
+        raise unread
+    return found
+
+
+def _sample(root: Path, commit: str, parent: str, most: int, seed: int) -> list[Task]:
+    candidates = list(_candidates(root, commit, parent))
+    random.Random(f"commit {seed} {commit}").shuffle(candidates)  # noqa: S311 - reproducible, not cryptography
+    found: list[Task] = []
+    for change, offset in candidates:
+        if len(found) == most:
+            break
+        if not _stood_before(root, parent, change.added[offset].strip()):
+            found.append(_task(root, commit, parent, change, offset))
+    return found
 
 
 def parse_changes(diff: str) -> list[Change]:
@@ -126,10 +144,17 @@ class Tree:
         """
         if commit == self._at:
             return False
-        environment = {**os.environ, "GIT_INDEX_FILE": str(self._index), "GIT_LFS_SKIP_SMUDGE": "1"}
-        _git(self._root, f"--work-tree={self.files}", "read-tree", "-u", "--reset", commit, environment=environment)
+        own = {"GIT_INDEX_FILE": str(self._index), "GIT_LFS_SKIP_SMUDGE": "1"}
+        _git(self._root, *self._without_filters(), f"--work-tree={self.files}", "read-tree", "-u", "--reset", commit,
+             environment=own)  # fmt: skip
         self._at = commit
         return True
+
+    def _without_filters(self) -> list[str]:
+        """Options that empty every filter of the configuration: programs that git runs over a file's content."""
+        listed = _run(self._root, "config", "--name-only", "--get-regexp", r"^filter\..*\.(smudge|process|required)$")
+        told = [f"{name}={'false' if name.endswith('.required') else ''}" for name in listed.stdout.splitlines()]
+        return [option for value in told for option in ("-c", value)]
 
 
 def before(root: Path, commit: str) -> str:
@@ -175,6 +200,8 @@ def _candidates(root: Path, commit: str, parent: str) -> Iterator[tuple[Change, 
 
 def _stood_before(root: Path, parent: str, line: str) -> bool:
     found = _run(root, "grep", "-q", "-I", "-F", "-e", line, parent)
+    if found.returncode > 1:
+        raise _not_here(root, found)
     return found.returncode == 0
 
 
@@ -189,18 +216,23 @@ def _task(root: Path, commit: str, parent: str, change: Change, offset: int) -> 
     return make_task("commit", change.path, left, rows[number - 1], right, commit=commit, indexed_line=change.old_end)
 
 
-def _git(root: Path, *arguments: str, environment: dict[str, str] | None = None) -> str:
+def _git(root: Path, *arguments: str, environment: Mapping[str, str] = _LOCAL) -> str:
     found = _run(root, *arguments, environment=environment)
     if found.returncode != 0:
-        reason = (found.stderr.strip().splitlines() or ["git says nothing"])[-1]
-        raise HistoryUnusable(
-            f"git cannot tell the history of {root}: {reason}",
-            hint="commit tasks need a git repository with history; leave them out with --tasks line,api",
-        )
+        raise _not_here(root, found)
     return found.stdout
 
 
-def _run(root: Path, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def _not_here(root: Path, failed: subprocess.CompletedProcess[str]) -> _NotHere:
+    reason = (failed.stderr.strip().splitlines() or ["git says nothing"])[-1]
+    return _NotHere(
+        f"git cannot tell the history of {root}: {reason}",
+        hint="commit tasks need a git repository with history, and nothing is fetched for them; fetch it yourself, or "
+        "leave them out with --tasks line,api",
+    )
+
+
+def _run(root: Path, *arguments: str, environment: Mapping[str, str] = _LOCAL) -> subprocess.CompletedProcess[str]:
     # The repository's own hooks and monitors are programs that somebody else wrote.
     safe = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false")
     try:
@@ -212,7 +244,7 @@ def _run(root: Path, *arguments: str, environment: dict[str, str] | None = None)
             errors="replace",
             timeout=GIT_SECONDS,
             check=False,
-            env=environment,
+            env={**os.environ, **_LOCAL, **environment},
         )
     except FileNotFoundError as error:
         raise HistoryUnusable("git is not installed", hint="install it, or use --tasks line,api") from error
