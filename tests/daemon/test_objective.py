@@ -1,5 +1,6 @@
 """What a step lowers: with little in memory it is the same loss, with the same gradients."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,51 @@ def test_what_is_computed_again_is_the_same_and_takes_less_memory(engine: Transf
 def test_the_model_forgets_nothing_afterwards(engine: TransformersEngine) -> None:
     objectives.objective(engine, [IDS], first=0)(IDS)()
     assert not any("forward" in vars(layer) for layer in engine.model.get_decoder().layers)
+
+
+def of_part(engine: TransformersEngine, examples: list[list[int]], ids: list[int]) -> tuple[float, torch.Tensor]:
+    """The loss above the trunk, and its gradient for what the head reads."""
+    assert engine.trunk is not None
+    outputs = engine.trunk.upper(engine.trunk.states(ids)).detach().requires_grad_()
+    loss = objectives._Sampled(engine.model.get_output_embeddings().weight, examples).loss(outputs, ids)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert outputs.grad is not None
+    return loss.item(), outputs.grad
+
+
+def whole(engine: TransformersEngine, ids: list[int]) -> tuple[float, torch.Tensor]:
+    assert engine.trunk is not None
+    outputs = engine.trunk.upper(engine.trunk.states(ids)).detach().requires_grad_()
+    logits = outputs[:-1] @ engine.model.get_output_embeddings().weight.T
+    loss = torch.nn.functional.cross_entropy(logits, torch.tensor(ids[1:]))
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert outputs.grad is not None
+    return loss.item(), outputs.grad
+
+
+def test_where_every_token_counts_it_is_the_whole_softmax(engine: TransformersEngine) -> None:
+    loss, gradient = of_part(engine, [IDS], IDS)
+    expected, exact = whole(engine, IDS)
+    assert loss == pytest.approx(expected, rel=1e-6)
+    torch.testing.assert_close(gradient, exact, rtol=1e-4, atol=1e-7)
+
+
+def test_a_sample_stands_for_the_tokens_that_are_not_counted(
+    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the mean over what is drawn, the sum under the softmax is that of the whole vocabulary."""
+    monkeypatch.setattr(objectives, "FREQUENT_TOKENS", 8)
+    monkeypatch.setattr(objectives, "SAMPLED_TOKENS", 32)
+    head = engine.model.get_output_embeddings().weight
+    assert engine.trunk is not None
+    with torch.no_grad():
+        read = engine.trunk.upper(engine.trunk.states([1, 2]))[0]
+        logits = (head @ read).double()
+    found = []
+    for token in range(len(head)):  # a text of two tokens draws others for each second one
+        loss, _ = of_part(engine, [[1, token]], [1, token])
+        assert loss == of_part(engine, [[1, token]], [1, token])[0]
+        found.append(math.exp(loss + float(logits[token])) / float(logits.exp().sum()))
+    assert sum(found) / len(found) == pytest.approx(1, abs=0.05)
+    assert min(found) < 0.99
+    assert max(found) > 1.01

@@ -88,7 +88,7 @@ class Meter:
             self._owed += work
 
     def _loss(self, cross_entropy: Any) -> Any:
-        """A shortlist's logits are made of rows of the output head, without the module."""
+        """The logits of a part of the vocabulary are made of rows of the output head, without the module."""
 
         def counted(logits: torch.Tensor, *args: Any, **more: Any) -> Any:
             if self.layers and self._engine.trunk is not None:

@@ -29,7 +29,7 @@ PARTS = (
     Part("selection.rest", "words, long picks"),
     Part("prompt.build", "build the prompt"),
     Part("tuning.attach", "LoRA on and off"),
-    Part("tuning.prepare", "tokens, shortlist"),
+    Part("tuning.prepare", "tokens, vocabulary"),
     Part("tuning.trunk", "below the cut"),
     Part("tuning.forward", "above it, loss"),
     Part("tuning.backward", "backward"),

@@ -4,6 +4,8 @@ Owns which part of a forward pass is done once for each text, and of which token
 what is done with the gradient.
 """
 
+import math
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -16,7 +18,10 @@ from torch.utils.checkpoint import checkpoint
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 
 FREQUENT_TOKENS = 4096
-"""The tokens with the smallest ids are on every shortlist: a byte-pair vocabulary is in the order of frequency."""
+"""The tokens with the smallest ids always count: a byte-pair vocabulary is in the order of frequency."""
+
+SAMPLED_TOKENS = 4096
+"""Of all other tokens, drawn for each text."""
 
 HEAD_AT_ONCE = 64
 """Tokens whose logits, all of a vocabulary, are in memory at once."""
@@ -29,19 +34,19 @@ it is called. The trunk has read them by then, with nothing worn."""
 def objective(engine: TransformersEngine, examples: Sequence[Sequence[int]], first: int) -> Objective:
     """The loss for a run over `examples` in which layers from number `first` on learn.
 
-    That of a shortlist where the model can be cut below them, else the model's own; with little in memory where a cut
-    has shown that the model is its layers, one after the other, and an output head.
+    Over a part of the vocabulary where the model can be cut below them, else the model's own; with little in memory
+    where a cut has shown that the model is its layers, one after the other, and an output head.
     """
     trunk = engine.trunk
     if trunk is None:
         return lambda ids: lambda: _own(engine.model, ids)
     if first < trunk.first:
         return lambda ids: lambda: _recomputed(engine.model, ids)
-    shortlist = _Shortlist(engine.model.get_output_embeddings().weight, examples)
+    sampled = _Sampled(engine.model.get_output_embeddings().weight, examples)
 
     def of(ids: Sequence[int]) -> Callable[[], torch.Tensor]:
         states = trunk.states(ids)
-        return lambda: shortlist.loss(trunk.upper(states), ids)
+        return lambda: sampled.loss(trunk.upper(states), ids)
 
     return of
 
@@ -80,22 +85,44 @@ def _own(model: Any, ids: Sequence[int]) -> torch.Tensor:
     return loss
 
 
-class _Shortlist:
-    """The tokens that a run's loss is about: those of its examples, and the most frequent ones.
+class _Sampled:
+    """A softmax over the tokens of a run, the most frequent ones, and some that are drawn of all others.
 
-    The softmax goes over them alone: the output head over all of a vocabulary is a third of a step, and the other
-    tokens would only be pushed down further. Jean et al., "On Using Very Large Target Vocabulary for Neural Machine
-    Translation" (2015), section 3.1; here the data give the tokens, none is sampled.
+    The output head over all of a vocabulary is a third of a step. What is drawn stands for what is not: its logits are
+    raised by log(others / drawn), which makes the sum under the softmax right in the mean. Without it a model learns to
+    give away to the others what nobody counts (RESULTS.md, "The tokens that nobody counted"). Importance sampling of
+    Bengio & Senecal, "Quick Training of Probabilistic Neural Nets by Importance Sampling" (2003), uniform over the
+    others; the tokens of the data are never sampled, as in Jean et al., "On Using Very Large Target Vocabulary for
+    Neural Machine Translation" (2015), section 3.
+
+    A text draws the same tokens each time, so that a step that is taken again is the same step.
     """
 
     def __init__(self, head: torch.Tensor, examples: Sequence[Sequence[int]]) -> None:
         frequent = range(min(len(head), FREQUENT_TOKENS))
-        self._tokens = torch.tensor(sorted({*frequent, *(token for ids in examples for token in ids)}))
+        self._head = head.detach()
+        counted = torch.tensor(sorted({*frequent, *(token for ids in examples for token in ids)}))
         self._place = torch.zeros(len(head), dtype=torch.long)
-        self._place[self._tokens] = torch.arange(len(self._tokens))
-        self._weight = head[self._tokens.to(head.device)].detach()
+        self._place[counted] = torch.arange(len(counted))
+        self._weight = self._rows(counted)
+        left = torch.ones(len(head), dtype=torch.bool)
+        left[counted] = False
+        self._others = left.nonzero()[:, 0]
 
     def loss(self, outputs: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
         """Of the tokens behind the first, given the (n, d) that the output head reads."""
-        places = self._place[torch.tensor(ids[1:])].to(outputs.device)
-        return functional.cross_entropy((outputs[:-1] @ self._weight.T).float(), places)
+        read, places = outputs[:-1], self._place[torch.tensor(ids[1:])].to(outputs.device)
+        logits = (read @ self._weight.T).float()
+        if len(self._others):
+            drawn = self._drawn(ids)
+            stands_for = math.log(len(self._others) / len(drawn))
+            logits = torch.cat([logits, (read @ self._rows(drawn).T).float() + stands_for], -1)
+        return functional.cross_entropy(logits, places)
+
+    def _drawn(self, ids: Sequence[int]) -> torch.Tensor:
+        seed = zlib.crc32(b"".join(token.to_bytes(4, "little") for token in ids))
+        order = torch.randperm(len(self._others), generator=torch.Generator().manual_seed(seed))
+        return self._others[order[:SAMPLED_TOKENS]]
+
+    def _rows(self, tokens: torch.Tensor) -> torch.Tensor:
+        return self._head[tokens.to(self._head.device)]
