@@ -307,6 +307,16 @@ def test_a_damaged_list_of_pins_costs_none_of_those_that_are_known(tmp_path: Pat
     assert {told.key for told in opened(tmp_path).all() if told.pinned} == {kept.key, more.key}
 
 
+@pytest.mark.parametrize("damage", ["{garbage", None])
+def test_without_the_list_room_is_not_made_of_pinned_adapters(tmp_path: Path, damage: str | None) -> None:
+    store = opened(tmp_path, limit_count=2)
+    kept = added(store, "a", pinned=True)
+    pins = store.folder / "pins.json"
+    pins.write_text(damage) if damage is not None else pins.unlink()
+    last = [added(store, name) for name in "bcd"][-1]
+    assert keys(store) == {kept.key, last.key}
+
+
 def test_leftovers_are_removed_and_foreign_files_are_left_alone(tmp_path: Path) -> None:
     store = opened(tmp_path)
     kept = added(store, "a")

@@ -216,7 +216,7 @@ def _task(root: Path, commit: str, parent: str, change: Change, offset: int) -> 
     return make_task("commit", change.path, left, rows[number - 1], right, commit=commit, indexed_line=change.old_end)
 
 
-def _git(root: Path, *arguments: str, environment: Mapping[str, str] = _LOCAL) -> str:
+def _git(root: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
     found = _run(root, *arguments, environment=environment)
     if found.returncode != 0:
         raise _not_here(root, found)
@@ -232,7 +232,7 @@ def _not_here(root: Path, failed: subprocess.CompletedProcess[str]) -> _NotHere:
     )
 
 
-def _run(root: Path, *arguments: str, environment: Mapping[str, str] = _LOCAL) -> subprocess.CompletedProcess[str]:
+def _run(root: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     # The repository's own hooks and monitors are programs that somebody else wrote.
     safe = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false")
     try:
@@ -244,7 +244,7 @@ def _run(root: Path, *arguments: str, environment: Mapping[str, str] = _LOCAL) -
             errors="replace",
             timeout=GIT_SECONDS,
             check=False,
-            env={**os.environ, **_LOCAL, **environment},
+            env={**os.environ, **_LOCAL, **(environment or {})},
         )
     except FileNotFoundError as error:
         raise HistoryUnusable("git is not installed", hint="install it, or use --tasks line,api") from error

@@ -267,7 +267,8 @@ class AdapterStore:
         """Remove the least recently used until the rest fits."""
         if len(self._known) <= self.limit_count and self.bytes <= self.limit_bytes:
             return []
-        self._take_over(self._noted() or frozenset())
+        if (noted := self._noted()) is not None:
+            self._take_over(noted)
         order = sorted(
             (info for info in self._known.values() if not info.pinned),
             key=lambda info: (info.kind == "warm", info.used, info.key),
