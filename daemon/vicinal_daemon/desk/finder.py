@@ -37,6 +37,10 @@ LENGTHS = 4096
 HEADER_TOKENS = 10
 """About what the comment with a chunk's path takes."""
 
+OBJECTIVE = 2
+"""Counts what a step above the trunk has lowered (`tune/objective.py`): what another one taught is not taken for this
+one's."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neighbourhood:
@@ -171,7 +175,8 @@ def recipe_for(
     tuning = settings.tune
     picked, shares = choice.picked()[:steps], choice.selection.shares[:steps]
     picks = tuple(Pick(c.path, c.content_hash, share) for c, share in zip(picked, shares, strict=True))
-    words = settings_digest({**tuning.model_dump(exclude={"steps"}), "seed": settings.seed})
+    way = {"seed": settings.seed, "objective": OBJECTIVE}
+    words = settings_digest({**tuning.model_dump(exclude={"steps"}), **way})
     key = adapter_key(job.root, files.fingerprint, words, picks, start.key if start is not None else BASE)
     shape = job.shape(codes(choice.snippets(settings.prompt.picks)), settings.prompt.context_tokens)
     prompt = shape if tuning.guard else None
