@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from vicinal_daemon.generate.device import choose_dtype
 from vicinal_daemon.generate.prompt import Prompt
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.tune.run import TuningRun, TuningSettings
@@ -13,7 +12,6 @@ from vicinal_daemon.tune.wardrobe import Wardrobe
 
 TEXT = "def total(items):\n    return sum(item.price for item in items)\n" * 6
 PROMPT = Prompt(TEXT, (0, len(TEXT)), True)
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -28,17 +26,6 @@ def half(tiny_model_dir: Path) -> TransformersEngine:
 
 def weights(engine: TransformersEngine) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in engine.model.state_dict().items()}
-
-
-def test_auto_goes_by_what_the_device_says_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
-    assert choose_dtype("auto", CPU) == torch.bfloat16
-    assert choose_dtype("float32", CPU) == torch.float32
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    assert choose_dtype("auto", CPU) == torch.float32
-    assert choose_dtype("bfloat16", CPU) == torch.bfloat16
-    monkeypatch.delattr(torch.cpu, "get_capabilities")
-    assert choose_dtype("auto", CPU) == torch.float32
 
 
 def test_scores_are_close_and_take_half_the_room(whole: TransformersEngine, half: TransformersEngine) -> None:

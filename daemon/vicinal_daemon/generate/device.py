@@ -1,16 +1,17 @@
 """What a model computes on, and with which numbers.
 
-Owns both choices and the one thing that PyTorch needs to be quick with the smaller numbers. It knows no model files.
+Owns the choice of the device, and the one thing that PyTorch needs to be quick with the smaller numbers. It knows no
+model files.
 """
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
 
 from vicinal_daemon.errors import ModelUnusable
 
-Precision = Literal["auto", "float32", "bfloat16"]
+Precision = Literal["float32", "bfloat16"]
+DTYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -26,17 +27,6 @@ def choose_device(wanted: str) -> torch.device:
     return torch.device(wanted)
 
 
-def choose_dtype(wanted: Precision, device: torch.device) -> torch.dtype:
-    """`auto` is bfloat16 where the device has units that multiply matrices of it, else float32.
-
-    By what the device says of itself, not by a measurement: the same machine must always give the same answer. Without
-    such units bfloat16 can be orders of magnitude slower.
-    """
-    if wanted == "auto":
-        return torch.bfloat16 if _has_units(device) else torch.float32
-    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[wanted]
-
-
 def dtype_name(dtype: torch.dtype) -> str:
     """As people write it.
 
@@ -44,14 +34,6 @@ def dtype_name(dtype: torch.dtype) -> str:
     'bfloat16'
     """
     return str(dtype).removeprefix("torch.")
-
-
-def _has_units(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    # Of CPUs Intel's AMX is the kind that was tried; an older torch cannot be asked.
-    capabilities: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return device.type == "cpu" and bool(capabilities.get("amx_bf16"))
 
 
 def quicken_head(model: Any) -> None:

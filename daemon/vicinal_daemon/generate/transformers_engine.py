@@ -18,7 +18,7 @@ from transformers.utils import logging as transformers_logging
 from vicinal_daemon.errors import ModelDamaged
 from vicinal_daemon.generate.codec import Codec
 from vicinal_daemon.generate.decode import Logits, greedy
-from vicinal_daemon.generate.device import Precision, choose_device, choose_dtype, quicken_head
+from vicinal_daemon.generate.device import DTYPES, Precision, choose_device, quicken_head
 from vicinal_daemon.generate.drafting import Drafting, pieces
 from vicinal_daemon.generate.engine import READ_AT_ONCE, Cancelled, Generated, How, Mix, Recall, StopRule
 from vicinal_daemon.generate.prefix import Known, Prefixes
@@ -70,7 +70,7 @@ class TransformersEngine:
         self.name = name or folder.name
         self.device = choose_device(device)
         self.device_name = str(self.device)
-        self.dtype = choose_dtype(precision, self.device)
+        self.dtype = DTYPES[precision]
         self.codec = Codec(folder)
         transformers_logging.disable_progress_bar()
         transformers_logging.set_verbosity_error()

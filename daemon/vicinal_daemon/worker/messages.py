@@ -55,7 +55,7 @@ class Load:
     engine: Literal["auto", "transformers", "llama"]
     device: str
     depth: float
-    precision: Literal["auto", "float32", "bfloat16"] = "float32"
+    precision: Literal["float32", "bfloat16"] = "float32"
     copies: Path | None = None
     copy: Literal["auto", "keep", "f16", "q8_0"] = "auto"
 
