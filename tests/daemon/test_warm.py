@@ -67,7 +67,11 @@ class Scene:
 
         async def noted(unit: messages.Unit, *rest: object, **more: object) -> object:
             self.units.append(unit)
-            return await do(unit, *rest, **more)  # type: ignore[arg-type]
+            try:
+                return await do(unit, *rest, **more)  # type: ignore[arg-type]
+            except GaveWay:  # to what the repository's news need of the engine; it is done again
+                self.units.remove(unit)
+                raise
 
         daemon.accelerator.do = noted  # type: ignore[method-assign, assignment]
         daemon.warm = WarmTrainer(
