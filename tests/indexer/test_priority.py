@@ -14,8 +14,8 @@ import os
 from vicinal_indexer.priority import AUTOGROUP, {how}
 before = os.getsid(0), os.nice(0)
 {how}(3)
-group = AUTOGROUP.read_text().split()[-1] if AUTOGROUP.exists() else ""
-print(os.getsid(0) != before[0], os.nice(0) - before[1], group)
+group = AUTOGROUP.read_text() if AUTOGROUP.exists() else ""  # empty in a session that never became a group
+print(os.getsid(0) != before[0], os.nice(0) - before[1], group.split()[-1] if group else "none")
 """
 
 
