@@ -315,6 +315,8 @@ def test_without_the_list_room_is_not_made_of_pinned_adapters(tmp_path: Path, da
     pins.write_text(damage) if damage is not None else pins.unlink()
     last = [added(store, name) for name in "bcd"][-1]
     assert keys(store) == {kept.key, last.key}
+    store.open()  # as `forget` does, to see what nobody has listed
+    assert {told.key for told in store.all() if told.pinned} == {kept.key}
 
 
 def test_leftovers_are_removed_and_foreign_files_are_left_alone(tmp_path: Path) -> None:

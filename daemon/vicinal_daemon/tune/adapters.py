@@ -6,7 +6,6 @@ does not know how an adapter is made or worn. Safe to use from many threads. Pro
 pins; what else one adds or drops the others see when they next look.
 """
 
-import json
 import logging
 import os
 import re
@@ -16,8 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-
-from filelock import FileLock
 
 from vicinal_daemon.tune.adapter_file import (
     SUFFIX,
@@ -29,13 +26,10 @@ from vicinal_daemon.tune.adapter_file import (
     nearness,
     read_info,
 )
-from vicinal_indexer.atomic import private_folder, replace_text
+from vicinal_daemon.tune.pins import Pins
+from vicinal_indexer.atomic import private_folder
 from vicinal_indexer.errors import StoreUnavailable, VicinalError
 
-_PINS = "pins.json"
-_PINS_LOCK = ".pins.lock"
-LOCK_SECONDS = 10.0
-"""That the list of pins is waited for: whoever holds it writes one small file."""
 _OURS = re.compile(r"[0-9a-f]{32}\.safetensors")
 _log = logging.getLogger(__name__)
 
@@ -63,6 +57,7 @@ class AdapterStore:
         self.trouble: VicinalError | None = None
         self._lock = threading.RLock()
         self._known: dict[str, AdapterInfo] = {}
+        self._pins = Pins(folder)
 
     def open(self) -> list[str]:
         """List what is there: headers only. Removes what a killed writer left, and what does not fit the limits.
@@ -75,7 +70,7 @@ class AdapterStore:
         """
         with self._lock, self._translated():
             private_folder(self.folder)
-            pinned = self._noted() or frozenset()
+            pinned = self._pins.noted(self._own_pins())
             self._known.clear()
             for file in sorted(self.folder.iterdir()):
                 if file.name.startswith(".") and file.name.endswith(".part"):
@@ -267,8 +262,7 @@ class AdapterStore:
         """Remove the least recently used until the rest fits."""
         if len(self._known) <= self.limit_count and self.bytes <= self.limit_bytes:
             return []
-        if (noted := self._noted()) is not None:
-            self._take_over(noted)
+        self._take_over(self._pins.noted(self._own_pins()))
         order = sorted(
             (info for info in self._known.values() if not info.pinned),
             key=lambda info: (info.kind == "warm", info.used, info.key),
@@ -296,26 +290,12 @@ class AdapterStore:
             raise failures[0]
         return [info.key for info in gone]
 
-    def _noted(self) -> frozenset[str] | None:
-        """The list of pins, of all who share this folder; None if there is none that can be read."""
-        try:
-            pins = json.loads((self.folder / _PINS).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        except ValueError as error:
-            _log.warning("the list of pinned adapters cannot be read and is begun anew: %s", error)
-            return None
-        return frozenset(str(key) for key in pins) if isinstance(pins, list) else None
+    def _own_pins(self) -> frozenset[str]:
+        return frozenset(info.key for info in self._known.values() if info.pinned)
 
     def _note(self, pinned: frozenset[str] = frozenset(), unpinned: frozenset[str] = frozenset()) -> None:
-        """Change the list of pins, and leave in it what others have noted."""
-        with self._translated(), FileLock(self.folder / _PINS_LOCK, timeout=LOCK_SECONDS):
-            noted = self._noted()
-            if noted is None:
-                noted = frozenset(info.key for info in self._known.values() if info.pinned)
-            pins = (noted | pinned) - unpinned
-            replace_text(self.folder / _PINS, json.dumps(sorted(pins)))
-        self._take_over(pins)
+        with self._translated():
+            self._take_over(self._pins.change(self._own_pins(), pinned, unpinned))
 
     def _take_over(self, pins: frozenset[str]) -> None:
         self._known = {key: replace(info, pinned=key in pins) for key, info in self._known.items()}
