@@ -25,8 +25,8 @@ FEW_FILES = 150
 """Fewer are read in the caller's process: starting a worker takes longer."""
 
 MAX_WORKERS = 4
-GROUP_BYTES = 400_000
 NICENESS = 10
+GROUP_BYTES = 400_000
 GROUP_FILES = 64
 _IN_FLIGHT = 2  # groups a worker: enough to keep it busy, few enough to bound the memory
 
@@ -102,8 +102,8 @@ def _start(root: Path, embedder: Embedder) -> None:
     global _job
     _job = root, embedder
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told, and ends us
-    step_behind_all(NICENESS)
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    step_behind_all(NICENESS)
 
 
 def _die_with_parent() -> None:

@@ -393,7 +393,7 @@ def test_a_folder_that_cannot_be_had_is_a_typed_error(tmp_path: Path) -> None:
 def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = opened(tmp_path)
     kept = added(store, "a")
-    import vicinal_daemon.tune.adapters as module
+    import vicinal_daemon.tune.pins as module
 
     def full(path: Path, text: str) -> None:
         Path("/dev/full").write_text(text)
