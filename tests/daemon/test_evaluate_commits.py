@@ -106,14 +106,22 @@ def test_a_partial_clone_is_used_as_it_is_and_nothing_is_fetched(history: Path, 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the filter is a shell's command")
-def test_filters_of_a_repository_are_not_run(history: Path, tmp_path: Path) -> None:
-    (history / ".gitattributes").write_text("*.py filter=evil\n")
+@pytest.mark.parametrize("name", ["evil", "ev=il"])
+@pytest.mark.parametrize("kind", ["smudge", "clean"])
+def test_filters_of_a_repository_are_not_run(
+    history: Path, tmp_path: Path, name: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (history / ".gitattributes").write_text(f"*.py filter={name}\n")
     head = commit(history, "attributes")
     ran = tmp_path / "ran"
-    git(history, "config", "filter.evil.smudge", f"touch {ran}; cat")
-    git(history, "config", "filter.evil.required", "true")
+    git(history, "config", f"filter.{name}.{kind}", f"touch {ran}; cat")
+    git(history, "config", f"filter.{name}.required", "true")
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "safe.directory")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "*")
     tree = Tree(history, tmp_path / "tree")
-    tree.go_to(head)
+    for place in (head, f"{head}~1", head):
+        tree.go_to(place)
     assert (tree.files / "b.py").read_text() == (history / "b.py").read_text()
     assert not ran.exists()
 

@@ -144,17 +144,24 @@ class Tree:
         """
         if commit == self._at:
             return False
-        own = {"GIT_INDEX_FILE": str(self._index), "GIT_LFS_SKIP_SMUDGE": "1"}
-        _git(self._root, *self._without_filters(), f"--work-tree={self.files}", "read-tree", "-u", "--reset", commit,
-             environment=own)  # fmt: skip
+        own = {"GIT_INDEX_FILE": str(self._index), **self._without_filters()}
+        _git(self._root, f"--work-tree={self.files}", "read-tree", "-u", "--reset", commit, environment=own)
         self._at = commit
         return True
 
-    def _without_filters(self) -> list[str]:
-        """Options that empty every filter of the configuration: programs that git runs over a file's content."""
-        listed = _run(self._root, "config", "--name-only", "--get-regexp", r"^filter\..*\.(smudge|process|required)$")
-        told = [f"{name}={'false' if name.endswith('.required') else ''}" for name in listed.stdout.splitlines()]
-        return [option for value in told for option in ("-c", value)]
+    def _without_filters(self) -> dict[str, str]:
+        """Variables that empty every filter of the configuration: programs that git runs over a file's content.
+
+        Not `-c name=value`, which a name with "=" in it would get around.
+        """
+        asked = "--null", "--name-only", "--get-regexp", r"^filter\..*\.(clean|smudge|process|required)$"
+        names = _run(self._root, "config", *asked).stdout.split("\0")[:-1]
+        first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)  # the user's own come before
+        own = {"GIT_CONFIG_COUNT": str(first + len(names))}
+        for number, name in enumerate(names, first):
+            own[f"GIT_CONFIG_KEY_{number}"] = name
+            own[f"GIT_CONFIG_VALUE_{number}"] = "false" if name.endswith(".required") else ""
+        return own
 
 
 def before(root: Path, commit: str) -> str:
