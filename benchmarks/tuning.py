@@ -1,6 +1,6 @@
 """What a training step costs and teaches: the upper layers above a trunk, against peft's plain loop over all layers.
 
-    python benchmarks/tuning.py REPO [--places 4] [--steps 8] [--seed 0] [--depth 0.33]
+    python benchmarks/tuning.py REPO [--places 4] [--steps 8] [--seed 0] [--depth 0.33] [--bfloat16]
 
 At seeded places of a repository the same picks are studied in turn by the plain loop over all layers (depth 1), by the
 plain loop over the upper layers alone, and above the trunk: first with texts that it has not read, then with the same
@@ -17,7 +17,7 @@ from statistics import fmean, median
 from vicinal_daemon.cli.indexes import load_settings
 from vicinal_daemon.cli.progress import stages
 from vicinal_daemon.cli.workbench import open_workbench
-from vicinal_daemon.complete import prompt_for, tuning_settings
+from vicinal_daemon.complete import prompt_for, tunable, tuning_settings
 from vicinal_daemon.config import Settings
 from vicinal_daemon.evaluate.tasks import Corpus, Task, sample_lines
 from vicinal_daemon.generate.post import bits_per_byte
@@ -58,14 +58,18 @@ def main() -> None:
     parser.add_argument("--depth", type=float, default=0.33)
     parser.add_argument("--bfloat16", action="store_true")
     asked = parser.parse_args()
-    settings = load_settings(None, {"seed": asked.seed, "select.alpha": 0.0, "tune.steps": asked.steps})
+    settings = load_settings(
+        None,
+        {"seed": asked.seed, "select.alpha": 0.0, "tune.steps": asked.steps, "tune.depth": 1.0}
+        | {"model.engine": "transformers", "model.precision": "float32"},
+    )
     seconds: dict[str, list[float]] = defaultdict(list)
     learned: dict[str, list[float]] = defaultdict(list)
     with stages() as on_stage, open_workbench(asked.repository, settings, Stopwatch(), on_stage) as bench:
-        folder = resolve(settings.model.name, settings.model.cache_dir).transformers_dir
-        whole = TransformersEngine(folder, settings.model.device, depth=1.0)
+        whole = tunable(bench.engine)
         half = None
         if asked.bfloat16:
+            folder = resolve(settings.model.name, settings.model.cache_dir).transformers_dir
             half = TransformersEngine(folder, settings.model.device, depth=1.0, precision="bfloat16")
         tasks = sample_lines(Corpus(dict(bench.index.texts())), asked.places, asked.seed, lines=3)
         first = first_to_learn(whole.model, asked.depth)

@@ -21,7 +21,7 @@ from vicinal_daemon.neighbourhood import Choice, choose, chosen, find_candidates
 from vicinal_daemon.scheduler import Cancellation
 from vicinal_daemon.stages import Stopwatch
 from vicinal_daemon.studies import Recipe, Studies
-from vicinal_daemon.tune.adapter_file import BASE, AdapterInfo, Pick, adapter_key, settings_digest
+from vicinal_daemon.tune.adapter_file import BASE, OBJECTIVE, AdapterInfo, Pick, adapter_key, settings_digest
 from vicinal_daemon.tune.adapters import AdapterStore
 from vicinal_daemon.worker.messages import Begin, Wear
 from vicinal_daemon.workspaces import Workspace
@@ -36,10 +36,6 @@ DOCUMENTS = 256
 LENGTHS = 4096
 HEADER_TOKENS = 10
 """About what the comment with a chunk's path takes."""
-
-OBJECTIVE = 2
-"""Counts what a step above the trunk has lowered (`tune/objective.py`): what another one taught is not taken for this
-one's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -95,7 +95,8 @@ class _Sampled:
     others; the tokens of the data are never sampled, as in Jean et al., "On Using Very Large Target Vocabulary for
     Neural Machine Translation" (2015), section 3.
 
-    A text draws the same tokens each time, so that a step that is taken again is the same step.
+    A text draws the same tokens each time, so that a step that is taken again is the same step. Whoever changes what is
+    lowered here raises `adapter_file.OBJECTIVE`.
     """
 
     def __init__(self, head: torch.Tensor, examples: Sequence[Sequence[int]]) -> None:
