@@ -14,23 +14,15 @@ from typing import Any
 import httpx2
 import psutil
 import pytest
+from amounts import long, short
 from sameness import digest_of
 
 from vicinal_daemon.tune.files import read_adapter
 
-HOURS = 4 * 3600
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES, errno.EROFS, errno.EMFILE)
 LiveDaemon = Any  # of conftest.py
 
 pytestmark = pytest.mark.slow
-
-
-def points(short: int, long: int) -> list[object]:
-    """So many in CI and in `make torture`."""
-    return [
-        pytest.param(short, id="short"),
-        pytest.param(long, id="long", marks=[pytest.mark.torture, pytest.mark.timeout(HOURS)]),
-    ]
 
 
 def has_ended(process: psutil.Process) -> bool:
@@ -150,8 +142,7 @@ def scene(stage: Scene) -> Scene:
     return stage
 
 
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("count", points(5, 500))
+@pytest.mark.parametrize("count", [short(5, minutes=10), long(500, hours=4)])
 def test_a_daemon_answers_whatever_files_fail(count: int, scene: Scene) -> None:
     chance = scene.chance
     for point in range(1, count + 1):
@@ -184,8 +175,7 @@ def test_what_cannot_be_kept_is_told_until_it_can(scene: Scene) -> None:
     scene.is_whole()
 
 
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("count", points(2, 500))
+@pytest.mark.parametrize("count", [short(2, minutes=10), long(500, hours=4)])
 def test_killed_while_it_tunes_writes_an_adapter_or_notes_feedback(count: int, scene: Scene, layer: ModuleType) -> None:
     chance, daemon = scene.chance, scene.daemon
     for point in range(1, count + 1):

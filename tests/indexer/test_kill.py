@@ -8,9 +8,12 @@ from collections import deque
 from pathlib import Path
 
 import pytest
+from amounts import long, short
 from sameness import built_anew, dump
 
 from vicinal_indexer.index import RepositoryIndex
+
+pytestmark = pytest.mark.slow
 
 FILES = 16
 READY = 3  # children that have loaded their libraries and wait for a turn
@@ -57,11 +60,7 @@ def change(root: Path, chance: random.Random, turn: int) -> None:
         os.utime(path, ns=(10**18, 10**18 + turn * 1_000 + number))
 
 
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize(
-    "points",
-    [pytest.param(40, id="short", marks=pytest.mark.slow), pytest.param(500, id="long", marks=pytest.mark.torture)],
-)
+@pytest.mark.parametrize("points", [short(40, minutes=20), long(500, hours=2)])
 def test_killed_at_random_points(points: int, tmp_path: Path) -> None:
     chance = random.Random(0)  # noqa: S311 - not a secret
     root, data = tmp_path / "repo", tmp_path / "data"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from amounts import long, short
 
 from vicinal_daemon import config
 from vicinal_daemon.errors import ConfigError, ModelDamaged
@@ -69,12 +70,9 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
     return bytes(changed)
 
 
-def rounds(short: int) -> list[object]:
+def rounds(count: int) -> list[object]:
     """So many in CI, a hundred times as many in `make torture`."""
-    return [
-        pytest.param(short, id="short"),
-        pytest.param(short * 100, id="long", marks=[pytest.mark.torture, pytest.mark.timeout(HOURS)]),
-    ]
+    return [short(count), long(count * 100)]
 
 
 @pytest.mark.parametrize("count", rounds(200))
