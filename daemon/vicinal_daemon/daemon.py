@@ -10,6 +10,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -20,6 +21,7 @@ from vicinal_daemon.background.warm import WarmTrainer
 from vicinal_daemon.config import Settings
 from vicinal_daemon.desk import Desk
 from vicinal_daemon.desk.memories import Memories
+from vicinal_daemon.disk import Disk
 from vicinal_daemon.embedder import open_embedder
 from vicinal_daemon.errors import error_type
 from vicinal_daemon.events import Events
@@ -46,6 +48,11 @@ from vicinal_indexer.errors import VicinalError
 
 log = logging.getLogger(__name__)
 TICK_SECONDS = 2.0
+REOPEN_SECONDS = 2.0
+"""That a daemon which begins waits for the disks of its repositories; they are opened behind then."""
+
+WAITERS = 64
+"""Threads that wait for an index, a lock or a file of ours: each request may need one."""
 
 
 class Daemon:
@@ -70,13 +77,15 @@ class Daemon:
             data / "adapters", settings.adapters.limit_mb * 1_000_000, settings.adapters.limit_count
         )
         self.notes = Notes(settings.feedback, data)
+        self.disk = Disk()
         self.workspaces = Workspaces(
             load_settings, open_embedder, data, on_event=self.events.tell, on_changed=self._index_changed
         )
         self.accelerator = Accelerator(self._files, settings, engine_log(settings), self._engine_changed)
-        self.memories = Memories(self.workspaces, self.accelerator, MOST_WORKSPACES)
+        self.memories = Memories(self.disk, self.workspaces, self.accelerator, MOST_WORKSPACES)
         self.desk = Desk(
             settings,
+            self.disk,
             self.workspaces,
             self.accelerator,
             self.memories,
@@ -88,6 +97,7 @@ class Daemon:
         )
         self.warm = WarmTrainer(
             settings,
+            self.disk,
             self.workspaces,
             self.accelerator,
             self.store,
@@ -104,10 +114,12 @@ class Daemon:
 
     async def open(self) -> None:
         """Open what can be opened at once; repositories and the model follow behind."""
+        self._loop.set_default_executor(ThreadPoolExecutor(WAITERS, "work"))  # Python's own has a few
         await asyncio.to_thread(self.store.open)
-        await asyncio.to_thread(self.workspaces.reopen)
+        reopening = asyncio.ensure_future(self._reopen())
+        await asyncio.wait([reopening], timeout=REOPEN_SECONDS)
         self.accelerator.start()
-        self._tasks = [asyncio.ensure_future(work) for work in (self._housekeeping(), self.memories.run())]
+        self._tasks = [reopening, *map(asyncio.ensure_future, (self._housekeeping(), self.memories.run()))]
         self._warming = asyncio.ensure_future(self.warm.run())
 
     def begin_to_close(self) -> None:
@@ -261,6 +273,34 @@ class Daemon:
 
         erase(wanted.root, self.settings.index.data_dir)
         return files
+
+    async def opened(self, root: Path) -> Workspace:
+        """See `Workspaces.open`.
+
+        Raises:
+            RepositoryUnreadable: its disk does not answer.
+        """
+        return await self.disk.look(str(root), lambda: self.workspaces.open(root))
+
+    async def settings_of(self, workspace: Workspace | None) -> Settings:
+        """Of a repository, as they are now; without one the user's.
+
+        Raises:
+            ConfigError: they are wrong.
+            RepositoryUnreadable: its disk does not answer.
+        """
+        if workspace is None:
+            return self.settings
+        return await self.disk.look(str(workspace.root), lambda: workspace.settings)
+
+    async def _reopen(self) -> None:
+        async def one(root: Path) -> None:
+            try:
+                await self.disk.look(str(root), lambda: self.workspaces.reopen(root))
+            except VicinalError as error:
+                log.warning("%s is not opened: %s", root, error.message)
+
+        await asyncio.gather(*map(one, await asyncio.to_thread(self.workspaces.remembered)))
 
     def _failed(self, error: VicinalError) -> None:
         self.metrics.dropped(error_type(type(error)))

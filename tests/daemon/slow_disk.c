@@ -1,5 +1,5 @@
-/* Opens below SLOW_DISK wait as long as the file SLOW_DISK_HELD is there, a disk that does not answer; SLOW_DISK_HELD.waiting
-   is made as soon as one waits. */
+/* Opens and lookups below SLOW_DISK wait as long as the file SLOW_DISK_HELD is there, a disk that does not answer;
+   SLOW_DISK_HELD.waiting is made as soon as one waits. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -41,3 +41,34 @@ static void wait_for_the_disk(const char *path) {
 
 OPENS(open)
 OPENS(open64)
+
+#define LOOKS_UP(name)                                              \
+    int name(const char *path, void *found) {                       \
+        static int (*real)(const char *, void *);                   \
+        if (!real) real = dlsym(RTLD_NEXT, #name);                  \
+        wait_for_the_disk(path);                                    \
+        return real(path, found);                                   \
+    }
+
+LOOKS_UP(stat)
+LOOKS_UP(stat64)
+LOOKS_UP(lstat)
+LOOKS_UP(lstat64)
+
+#define LOOKS_UP_AT(name)                                           \
+    int name(int folder, const char *path, void *found, int flags) {\
+        static int (*real)(int, const char *, void *, int);         \
+        if (!real) real = dlsym(RTLD_NEXT, #name);                  \
+        wait_for_the_disk(path);                                    \
+        return real(folder, path, found, flags);                    \
+    }
+
+LOOKS_UP_AT(fstatat)
+LOOKS_UP_AT(fstatat64)
+
+ssize_t readlink(const char *path, char *into, size_t most) {
+    static ssize_t (*real)(const char *, char *, size_t);
+    if (!real) real = dlsym(RTLD_NEXT, "readlink");
+    wait_for_the_disk(path);
+    return real(path, into, most);
+}

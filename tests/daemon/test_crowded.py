@@ -78,6 +78,36 @@ def test_a_slow_disk_holds_up_only_who_works_on_it(
 
 
 @compiled
+def test_a_disk_that_hangs_holds_up_only_who_asks_for_it(
+    other: LiveDaemon, held: Path, new_shop: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Not even names are looked up there; the repository was open before."""
+    hung, fast, daemon = new_shop(held.with_name("slow, too")), new_shop(tmp_path / "fast"), other
+    for root in (hung, fast):
+        index(daemon, root)
+    held.with_name("held.waiting").unlink(missing_ok=True)
+
+    def ask() -> Any:
+        with daemon.http() as http:
+            place = {"workspace": str(hung), "path": "payment.py", "line": 10, "text": "\n" * 20}
+            return http.post("/v1/complete", json=place)
+
+    held.touch()
+    with ThreadPoolExecutor(12) as pool:
+        asked = [pool.submit(ask) for _ in range(12)]
+        daemon.until(held.with_name("held.waiting").exists)
+        for _ in range(3):
+            assert complete(daemon, fast)["completion"]["text"] is not None
+        assert complete(daemon, fast, workspace=None, path=str(fast / "payment.py"))["path"] == "payment.py"
+        assert not any(each.done() and each.result().status_code == 200 for each in asked)
+        told = [each.result().json()["error"] for each in asked]
+        assert {each["type"] for each in told} <= {"repository-unreadable", "superseded"}
+        assert [each["hint"] for each in told if "network share" in each["hint"]]
+    held.unlink()
+    daemon.until(lambda: ask().status_code == 200)
+
+
+@compiled
 def test_two_users_with_one_repository_have_nothing_in_common(
     first: LiveDaemon, other: LiveDaemon, new_shop: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from vicinal_daemon.daemon import Daemon
+from vicinal_daemon.desk import document_of
 from vicinal_daemon.errors import EngineCrashed, Superseded, Withdrawn
 from vicinal_daemon.protocol import Answer
 from vicinal_daemon.protocol.requests import CompleteRequest, HintRequest
@@ -204,7 +205,7 @@ def test_cancelling_by_document_ends_what_is_done_for_it(shop: Path, stage: Any)
             going = asyncio.ensure_future(daemon.desk.complete(request(shop, line=12), lambda *stage: begun.set()))
             begun = asyncio.Event()
             await begun.wait()
-        assert daemon.desk.cancel("", ("", shop, "payment.py")) == 1
+        assert daemon.desk.cancel("", document_of(request(shop, line=1))) == 1
         with pytest.raises(Withdrawn):
             await going
         assert daemon.desk.studies.tasks() == []

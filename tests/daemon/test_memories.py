@@ -229,7 +229,7 @@ def test_a_repository_can_have_no_memory(shop: Path, stage: Any) -> None:
 
 def test_without_an_engine_nothing_is_sent_and_nothing_waits(shop: Path, with_daemon: Callable[..., None]) -> None:
     async def play(daemon: Daemon) -> None:
-        alone = Memories(daemon.workspaces, daemon.accelerator, 1)
+        alone = Memories(daemon.disk, daemon.workspaces, daemon.accelerator, 1)
         task = asyncio.ensure_future(alone.run())
         workspace = daemon.workspaces.open(shop)
         assert await asyncio.to_thread(workspace.settle, 60)

@@ -76,6 +76,7 @@ class Scene:
         daemon.accelerator.do = noted  # type: ignore[method-assign, assignment]
         daemon.warm = WarmTrainer(
             daemon.settings,
+            daemon.disk,
             daemon.workspaces,
             daemon.accelerator,
             daemon.store,

@@ -431,10 +431,15 @@ def test_a_restarted_daemon_opens_what_was_open(tmp_path: Path) -> None:
     vanished.rename(tmp_path / "elsewhere")
     with running(data) as daemon:
         daemon.clock.now += 100_000
-        assert [workspace.root for workspace in daemon.workspaces.reopen()] == [recent]
+        remembered = daemon.workspaces.remembered()
+        assert set(remembered) == {recent, vanished}
+        assert {root: daemon.workspaces.reopen(root) is not None for root in remembered} == {
+            recent: True,
+            vanished: False,
+        }
     (data / "workspaces.json").write_text("[garbage")
     with running(data) as daemon:
-        assert daemon.workspaces.reopen() == []
+        assert daemon.workspaces.remembered() == []
         daemon.workspaces.open(old)
     assert list(json.loads((data / "workspaces.json").read_text())) == [str(old)]
 

@@ -68,7 +68,7 @@ async def workspaces(daemon: TheDaemon) -> OpenWorkspaces:
 @router.post("/v1/workspaces")
 async def add_workspace(body: WorkspaceRequest, daemon: TheDaemon) -> WorkspaceState:
     """Open a repository; it is indexed behind."""
-    return (await asyncio.to_thread(daemon.workspaces.open, Path(body.root))).state()
+    return (await daemon.opened(Path(body.root))).state()
 
 
 @router.delete("/v1/workspaces")
@@ -84,8 +84,8 @@ async def index(body: IndexRequest, request: Request, daemon: TheDaemon) -> Resp
     cancellation = Cancellation()
 
     async def work(on_stage: OnStage) -> IndexedState:
-        workspace = await cancellation.first(asyncio.to_thread(daemon.workspaces.open, Path(body.root)))
-        async with indexing_told(daemon, workspace.root, on_stage):
+        workspace = await cancellation.first(daemon.opened(Path(body.root)))
+        async with indexing_told(daemon, str(workspace.root), on_stage):
             if body.action == "wait":
                 await cancellation.first(asyncio.to_thread(workspace.settle, inf, cancellation.is_set))
                 return IndexedState(**workspace.state().model_dump())
@@ -109,7 +109,7 @@ def _plain(value: SyncReport | IndexStatus) -> Json:
 @router.post("/v1/forget")
 async def forget(body: ForgetRequest, daemon: TheDaemon) -> ForgottenState:
     """Forget files, folders or a whole repository, and all that was learned from them."""
-    return await daemon.forget(wanted(Path(body.root), body.paths))
+    return await daemon.forget(await daemon.disk.look(body.root, lambda: wanted(Path(body.root), body.paths)))
 
 
 @router.get("/v1/adapters")

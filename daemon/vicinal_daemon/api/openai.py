@@ -21,13 +21,12 @@ from vicinal_daemon.api.errors import trouble_of
 from vicinal_daemon.api.shared import TheDaemon
 from vicinal_daemon.api.streams import event_stream, while_there
 from vicinal_daemon.daemon import Daemon
-from vicinal_daemon.desk import Job, locate
+from vicinal_daemon.desk import Job, document_of, folder_of, locate
 from vicinal_daemon.desk.infer import infer
 from vicinal_daemon.protocol import Answer
 from vicinal_daemon.protocol.requests import CompletionsRequest, Place
 from vicinal_daemon.protocol.state import Failed
 from vicinal_daemon.target import Target
-from vicinal_daemon.workspaces import Workspace
 from vicinal_indexer.errors import InputError
 from vicinal_indexer.secrets import masked
 from vicinal_indexer.types import Region
@@ -58,18 +57,17 @@ async def completions(body: CompletionsRequest, request: Request, daemon: TheDae
 async def _job(body: CompletionsRequest, daemon: Daemon) -> Job:
     """The prompt as a document with the cursor at its end; its secrets are masked."""
     prompt, suffix = masked(_prompt(body)), masked(body.suffix or "")
-    path = UNKNOWN_PATH
+    path, root = UNKNOWN_PATH, Path(body.workspace) if body.workspace is not None else None
     document: Hashable = uuid.uuid4().hex  # without a path nothing supersedes anything
-    workspace: Workspace | None
     if body.path is not None:
-        root, path = locate(Place(workspace=body.workspace, path=body.path, line=1))
-        workspace = await asyncio.to_thread(daemon.workspaces.open, root)
-        document = ("openai", body.user, root, path)
-    elif body.workspace is not None:
-        workspace = await asyncio.to_thread(daemon.workspaces.open, Path(body.workspace))
-    else:
-        workspace, path = await asyncio.to_thread(infer, prompt, daemon.workspaces.all(), UNKNOWN_PATH)
-    settings = workspace.settings if workspace is not None else daemon.settings
+        place = Place(workspace=body.workspace, path=body.path, line=1)
+        document = ("openai", body.user, document_of(place))
+        root, path = await daemon.disk.look(folder_of(place), lambda: locate(place))
+    elif root is None:
+        inferred, path = await asyncio.to_thread(infer, prompt, daemon.workspaces.all(), UNKNOWN_PATH)
+        root = inferred.root if inferred is not None else None
+    workspace = await daemon.opened(root) if root is not None else None
+    settings = await daemon.settings_of(workspace)
     row = prompt.rpartition("\n")[2]
     return Job(
         document=document,

@@ -4,6 +4,7 @@ Owns paths and methods. Decides nothing.
 """
 
 import asyncio
+import os
 import uuid
 from math import inf
 from pathlib import Path
@@ -15,7 +16,7 @@ from vicinal_daemon.answer import MAX_TOKENS, messages, read_answer
 from vicinal_daemon.api.shared import OPEN_SECONDS, Count, Said, TheDaemon, indexing_told
 from vicinal_daemon.api.streams import answered
 from vicinal_daemon.daemon import Daemon
-from vicinal_daemon.desk import document_of, locate
+from vicinal_daemon.desk import document_of, folder_of, locate
 from vicinal_daemon.metrics import CONTENT_TYPE
 from vicinal_daemon.protocol import Answer, Findings
 from vicinal_daemon.protocol.requests import (
@@ -65,7 +66,8 @@ async def complete(body: CompleteRequest, request: Request, daemon: TheDaemon) -
     async def work(on_stage: OnStage) -> Answer:
         if body.alone or not body.wait_for_index:
             return await daemon.desk.complete(body, on_stage)
-        async with indexing_told(daemon, locate(body)[0], on_stage) as tell:
+        root, _ = await daemon.disk.look(folder_of(body), lambda: locate(body))
+        async with indexing_told(daemon, str(root), on_stage) as tell:
             return await daemon.desk.complete(body, tell)
 
     return await answered(request, work, lambda: daemon.desk.cancel(body.id, None))
@@ -83,7 +85,7 @@ async def cancel(body: CancelRequest, daemon: TheDaemon) -> Count:
     document = None
     if body.path:
         place = Place(workspace=body.workspace, alone=body.alone, path=body.path, line=1, client=body.client)
-        document = (body.client, *document_of(place))
+        document = document_of(place)
     elif not body.id:
         raise InputError("neither an id nor a document is given", hint="send the id of the request, or its path")
     return Count(count=daemon.desk.cancel(body.id, document))
@@ -95,7 +97,8 @@ async def query(body: QueryRequest, request: Request, daemon: TheDaemon) -> Resp
     cancellation = Cancellation()
 
     async def work(on_stage: OnStage) -> Findings:
-        async with indexing_told(daemon, Path(body.workspace), on_stage) as tell:
+        root = await cancellation.first(daemon.disk.look(body.workspace, lambda: os.path.realpath(body.workspace)))
+        async with indexing_told(daemon, root, on_stage) as tell:
             return await _query(body, daemon, cancellation, tell)
 
     return await answered(request, work, cancellation.withdraw)
@@ -107,7 +110,8 @@ async def _query(body: QueryRequest, daemon: Daemon, cancellation: Cancellation,
         raise InputError(f"no file is ever {', '.join(unknown)}", hint="see `vicinal query --help`")
     if not body.text.strip():
         raise InputError("the question is empty", hint="ask something")
-    workspace = await cancellation.first(asyncio.to_thread(daemon.workspaces.open, Path(body.workspace)))
+    workspace = await cancellation.first(daemon.opened(Path(body.workspace)))
+    settings = await daemon.settings_of(workspace)
     watch = Stopwatch()
     with watch.stage("index"):
         on_stage("index", 0, 0)
@@ -121,7 +125,7 @@ async def _query(body: QueryRequest, daemon: Daemon, cancellation: Cancellation,
                 run_query,
                 body.text,
                 index,
-                workspace.settings,
+                settings,
                 count=body.count,
                 strategy=body.strategy,
                 wanted=Filter(tuple(body.languages), tuple(body.paths)),

@@ -1,10 +1,8 @@
 """What routes share: the daemon behind them, the smallest answers, and the progress of an index that is waited for."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -39,9 +37,9 @@ class Said(BaseModel):
 
 
 @asynccontextmanager
-async def indexing_told(daemon: Daemon, root: Path, on_stage: OnStage) -> AsyncIterator[OnStage]:
-    """While the index of a repository is waited for, its progress is told too: until another stage begins."""
-    workspace, waiting = os.path.realpath(root), True  # a folder that cannot be resolved is refused later
+async def indexing_told(daemon: Daemon, root: str, on_stage: OnStage) -> AsyncIterator[OnStage]:
+    """While the index of a repository is waited for, its progress is told, too: until another stage begins."""
+    waiting = True
 
     def tell(stage: str, done: int, total: int) -> None:
         nonlocal waiting
@@ -50,7 +48,7 @@ async def indexing_told(daemon: Daemon, root: Path, on_stage: OnStage) -> AsyncI
 
     async def follow(events: AsyncIterator[Event]) -> None:
         async for event in events:
-            if waiting and event.name == "index" and event.stage in INDEX_STAGES and event.workspace == workspace:
+            if waiting and event.name == "index" and event.stage in INDEX_STAGES and event.workspace == root:
                 on_stage(event.stage, event.done, event.total)
 
     with daemon.events.listening() as events:

@@ -16,6 +16,7 @@ from vicinal_daemon.accelerator import Accelerator
 from vicinal_daemon.background.lesson import Lesson, changed_share, current_hashes, plan_lesson, tuning_digest
 from vicinal_daemon.background.run import WarmRun
 from vicinal_daemon.config import Settings
+from vicinal_daemon.disk import Disk
 from vicinal_daemon.errors import GaveWay
 from vicinal_daemon.machine import MachineSignals, may_work_in_background, signals
 from vicinal_daemon.models import ModelFiles
@@ -24,7 +25,7 @@ from vicinal_daemon.tune.adapter_file import AdapterInfo, Pick
 from vicinal_daemon.tune.adapters import AdapterStore
 from vicinal_daemon.tune.checkpoints import Checkpoints
 from vicinal_daemon.workspaces import Workspace, Workspaces
-from vicinal_indexer.errors import VicinalError
+from vicinal_indexer.errors import RepositoryUnreadable, VicinalError
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class WarmTrainer:
     def __init__(
         self,
         settings: Settings,
+        disk: Disk,
         workspaces: Workspaces,
         accelerator: Accelerator,
         store: AdapterStore,
@@ -63,6 +65,7 @@ class WarmTrainer:
         ask_machine: Callable[[], MachineSignals] = signals,
     ) -> None:
         self._settings = settings
+        self._disk = disk
         self._workspaces = workspaces
         self._accelerator = accelerator
         self._store = store
@@ -128,7 +131,10 @@ class WarmTrainer:
         """Delete checkpoints that rest on code which is not there any more, ignored or secret; idle or not."""
         for root in await asyncio.to_thread(self._checkpoints.workspaces):
             workspace = open_now.get(root)
-            gone = not await asyncio.to_thread(Path(root).is_dir)
+            try:
+                gone = not await self._disk.look(root, Path(root).is_dir)
+            except RepositoryUnreadable:
+                continue  # it may be there
             if workspace is not None and not gone:
                 revision = workspace.revision
                 if workspace.state().state != "ready" or self._kept.get(root) == revision:
@@ -150,7 +156,8 @@ class WarmTrainer:
         return may_work_in_background(now, on_battery_allowed=self._settings.warm.on_battery)
 
     async def _keep_warm(self, workspace: Workspace) -> None:
-        root, settings, revision = str(workspace.root), workspace.settings, workspace.revision
+        root, revision = str(workspace.root), workspace.revision
+        settings = await self._disk.look(root, lambda: workspace.settings)
         if settings.warm.steps == 0:
             return
         files = await self._accelerator.files()

@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from math import inf
 from pathlib import Path
+from typing import NamedTuple
 
 from vicinal_daemon import config, protocol
 from vicinal_daemon.accelerator import Accelerator
@@ -21,10 +22,11 @@ from vicinal_daemon.config import Settings
 from vicinal_daemon.desk.ahead import ReadingAhead
 from vicinal_daemon.desk.answering import Answering, Rooms
 from vicinal_daemon.desk.finder import Finder, serves
-from vicinal_daemon.desk.jobs import Job, document_of
+from vicinal_daemon.desk.jobs import Job, document_of, folder_of, locate
 from vicinal_daemon.desk.memories import Memories
 from vicinal_daemon.desk.typed import TypedAhead
 from vicinal_daemon.desk.writer import Writer
+from vicinal_daemon.disk import Disk
 from vicinal_daemon.errors import Withdrawn
 from vicinal_daemon.generate.prompt import Offsets
 from vicinal_daemon.models import ModelFiles
@@ -51,12 +53,22 @@ RECENT_ANSWERS = 20
 RECENT_JOBS = 64
 
 
+class _Opened(NamedTuple):
+    """A document, its repository (None if it belongs to none) and the settings for it."""
+
+    workspace: Workspace | None
+    path: str
+    text: str
+    settings: Settings
+
+
 class Desk:
     """Answers completions. One for the daemon, on its event loop."""
 
     def __init__(
         self,
         settings: Settings,
+        disk: Disk,
         workspaces: Workspaces,
         accelerator: Accelerator,
         memories: Memories,
@@ -67,6 +79,7 @@ class Desk:
         on_error: Callable[[VicinalError], None] = lambda error: None,
     ) -> None:
         self._settings = settings
+        self._disk = disk
         self._workspaces = workspaces
         self._accelerator = accelerator
         self._memories = memories
@@ -99,13 +112,11 @@ class Desk:
             return await self._complete(request, started, on_stage)
 
     async def _complete(self, request: CompleteRequest, started: float, on_stage: OnStage) -> protocol.Answer:
-        root, path = document_of(request)
-        document = (request.client, root, path)
+        document = document_of(request)
         with self.requests.taken(request.id or uuid.uuid4().hex, document) as ticket:
             self.last_asked = time.monotonic()
-            workspace = await asyncio.to_thread(self._workspaces.open, root) if root is not None else None
-            text = await _text(root, path, request.text)
-            settings = _overridden(self._settings_of(workspace), request)
+            workspace, path, text, found = await ticket.cancellation.first(self._opened(request))
+            settings = _overridden(found, request)
             lines = request.lines or settings.generate.lines
             target = cut(path, text, request.line, request.column, lines, hidden_lines=request.replace_lines)
             if request.wait_for_index and workspace is not None:
@@ -146,16 +157,11 @@ class Desk:
 
     async def hint(self, request: HintRequest) -> str:
         """The cursor rests here: find and study what a completion would need. Says what is done about it."""
-        root, path = document_of(request)
         self.last_asked = time.monotonic()
-        workspace = await asyncio.to_thread(self._workspaces.open, root) if root is not None else None
-        settings = self._settings_of(workspace)
-        text = await _text(root, path, request.text)
+        workspace, path, text, settings = await self._opened(request)
         target = cut(path, text, request.line, request.column, settings.generate.lines)
-        document = (request.client, root, path)
-        job = Job(
-            document, request.client, workspace, target, settings, None, target.lines, settings.generate.max_tokens
-        )
+        lines, tokens = target.lines, settings.generate.max_tokens
+        job = Job(document_of(request), request.client, workspace, target, settings, None, lines, tokens)
         files = await self._accelerator.files()
         found = await self._rooms.finder.find(job, files, Cancellation(), Stopwatch())
         if found.recipe is None:
@@ -193,8 +199,19 @@ class Desk:
         await self.studies.close()
         await self.ahead.close()
 
-    def _settings_of(self, workspace: Workspace | None) -> Settings:
-        return workspace.settings if workspace is not None else self._settings
+    async def _opened(self, request: CompleteRequest | HintRequest) -> "_Opened":
+        def look() -> _Opened:
+            root, path = locate(request)
+            if root is None:
+                if request.text is None:
+                    hint = "send its text"
+                    raise InputError("a document that stands alone is not read from the disk", hint=hint)
+                return _Opened(None, path, request.text, self._settings)
+            workspace = self._workspaces.open(root)
+            text = request.text if request.text is not None else read_document(root / path, root / path)
+            return _Opened(workspace, path, text, workspace.settings)
+
+        return await self._disk.look(folder_of(request), look)
 
     async def _answer(self, job: Job, ticket: Ticket, on_stage: OnStage) -> protocol.Answer:
         watch = Stopwatch()
@@ -263,19 +280,6 @@ class Desk:
         )
         self._on_answer(answer)
         return answer
-
-
-async def _text(root: Path | None, path: str, sent: str | None) -> str:
-    """The text that was sent, else that of the file.
-
-    Raises:
-        InputError: the file cannot be read, or there is none because the document stands alone.
-    """
-    if sent is not None:
-        return sent
-    if root is None:
-        raise InputError("a document that stands alone is not read from the disk", hint="send its text")
-    return await asyncio.to_thread(read_document, root / path, root / path)
 
 
 def _overridden(settings: Settings, request: CompleteRequest) -> Settings:

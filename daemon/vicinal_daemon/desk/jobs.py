@@ -3,6 +3,7 @@
 Owns these values and how a document is located. Runs nothing.
 """
 
+import os
 import time
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
@@ -93,28 +94,33 @@ def codes(chunks: Iterable[Chunk]) -> tuple[Code, ...]:
     return tuple(Code(chunk.path, chunk.language, chunk.text) for chunk in chunks)
 
 
-def document_of(place: Place) -> tuple[Path | None, str]:
-    """As `locate`; a document that stands alone has no root, and its path is a name that means nothing here.
-
-    Raises:
-        InputError: see `locate`; a document that stands alone has a workspace.
-    """
-    if not place.alone:
-        return locate(place)
-    if place.workspace is not None:
-        raise InputError("a document that stands alone has no workspace", hint="send `alone` or a workspace, not both")
-    _check_name(place.path)
-    return None, place.path
+def document_of(place: Place) -> Hashable:
+    """What a newer request takes the place of: a client's document, as it spells it. The disk is not asked."""
+    return place.client, place.workspace, place.alone, os.path.normpath(place.path)
 
 
-def locate(place: Place) -> tuple[Path, str]:
+def folder_of(place: Place) -> str:
+    """Where to look for a document's repository, as the client spells it."""
+    return place.workspace or str(Path(place.path).parent)
+
+
+def locate(place: Place) -> tuple[Path | None, str]:
     """The repository's root and the document's path in it.
 
+    A document that stands alone has no root, and its path is a name that means nothing here. For a thread: the disk is
+    asked.
+
     Raises:
-        InputError: the document is outside of the workspace, or neither is absolute.
+        InputError: the document is outside of the workspace, neither is absolute, or it stands alone in a workspace.
     """
     path = Path(place.path)
-    _check_name(place.path)
+    if "\0" in place.path:
+        raise InputError("a path cannot contain a zero byte", hint="check the path")
+    if place.alone:
+        if place.workspace is not None:
+            hint = "send `alone` or a workspace, not both"
+            raise InputError("a document that stands alone has no workspace", hint=hint)
+        return None, place.path
     if place.workspace is not None:
         root = Path(place.workspace).resolve()
         return root, path_inside(root, root / path, path)
@@ -122,8 +128,3 @@ def locate(place: Place) -> tuple[Path, str]:
         raise InputError(f"{path} is not absolute, and no workspace is given", hint="send one of them")
     root = find_repository(path)
     return root, path_inside(root, path, path)
-
-
-def _check_name(path: str) -> None:
-    if "\0" in path:
-        raise InputError("a path cannot contain a zero byte", hint="check the path")

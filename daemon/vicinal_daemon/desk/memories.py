@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vicinal_daemon.accelerator import Accelerator
+from vicinal_daemon.disk import Disk
 from vicinal_daemon.generate.remembered import MOST_CHARACTERS
 from vicinal_daemon.scheduler import Priority
 from vicinal_daemon.worker.messages import Memorised, Remember
@@ -55,7 +56,8 @@ class Memories:
         most: repositories that the engine has; more are sent only where somebody completes.
     """
 
-    def __init__(self, workspaces: Workspaces, accelerator: Accelerator, most: int) -> None:
+    def __init__(self, disk: Disk, workspaces: Workspaces, accelerator: Accelerator, most: int) -> None:
+        self._disk = disk
         self._workspaces = workspaces
         self._accelerator = accelerator
         self._most = most
@@ -124,7 +126,8 @@ class Memories:
         held = self._current()
         if root not in held and root not in self._asked and len(held) >= self._most:
             return
-        known, enabled = held.get(root, _Held()), workspace.settings.memory.enabled
+        enabled = (await self._disk.look(root, lambda: workspace.settings)).memory.enabled
+        known = self._current().get(root, _Held())
         if known.settled == (revision, enabled):
             return
         self._asked.discard(root)

@@ -7,7 +7,7 @@ opened again after a restart. It does not know what happens inside one.
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from vicinal_daemon.config import Settings
 from vicinal_daemon.workspaces.board import OnEvent
 from vicinal_daemon.workspaces.memory import Memory
 from vicinal_daemon.workspaces.workspace import Workspace
-from vicinal_indexer.errors import InputError, VicinalError
+from vicinal_indexer.errors import InputError
 
 if TYPE_CHECKING:
     from vicinal_indexer.embed import Embedder
@@ -126,7 +126,10 @@ class Workspaces:
         )
 
     def get(self, root: Path) -> Workspace | None:
-        """The workspace of this folder if it is open; does not count as a use."""
+        """The workspace of this folder if it is open; does not count as a use. Asks the disk if it is not its root."""
+        with self._lock:
+            if root in self._open:
+                return self._open[root]
         resolved = _resolved(root)
         identity = _identity(resolved)
         with self._lock:
@@ -137,29 +140,24 @@ class Workspaces:
         with self._lock:
             return tuple(workspace for _, workspace in sorted(self._open.items()))
 
-    def reopen(self) -> list[Workspace]:
-        """Open what was used in the last day, where it is still there."""
-        return list(self._reopened())
+    def remembered(self) -> list[Path]:
+        """What was used in the last day; anything else is not remembered any more."""
+        used = self._memory.used()
+        recent = [root for root, at in used.items() if self._now() - at <= REMEMBERED_SECONDS]
+        for root in used.keys() - set(recent):
+            self._memory.forget(root)
+        return recent
 
-    def _reopened(self) -> Iterator[Workspace]:
-        for root, used in self._memory.used().items():
-            if self._now() - used > REMEMBERED_SECONDS:
-                self._memory.forget(root)
-            elif root.is_dir():
-                try:
-                    yield self.open(root)
-                except VicinalError as error:
-                    _log.warning("%s is not opened: %s", root, error.message)
+    def reopen(self, root: Path) -> Workspace | None:
+        """As `open`; None where it is not there any more."""
+        return self.open(root) if root.is_dir() else None
 
     def remove(self, root: Path) -> bool:
         """Close it and forget it; its index is kept. Whether it was open or remembered."""
-        resolved = _resolved(root)
-        identity = _identity(resolved)
+        workspace = self.get(root)
+        known = workspace.root if workspace is not None else _resolved(root)
         with self._lock:
-            workspace = self._find(resolved, identity)
-            if workspace is not None:
-                del self._open[workspace.root]
-        known = workspace.root if workspace is not None else resolved
+            self._open.pop(known, None)
         remembered = known in self._memory.used()
         if workspace is not None:
             _closed([workspace])
