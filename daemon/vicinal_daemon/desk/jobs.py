@@ -95,7 +95,17 @@ def codes(chunks: Iterable[Chunk]) -> tuple[Code, ...]:
 
 
 def document_of(place: Place) -> Hashable:
-    """What a newer request takes the place of: a client's document, as it spells it. The disk is not asked."""
+    """What a newer request takes the place of: a client's document, as it spells it. The disk is not asked.
+
+    Raises:
+        InputError: there can be no such document: neither it nor a workspace is absolute, or it stands alone in one.
+    """
+    if "\0" in place.path:
+        raise InputError("a path cannot contain a zero byte", hint="check the path")
+    if place.alone and place.workspace is not None:
+        raise InputError("a document that stands alone has no workspace", hint="send `alone` or a workspace, not both")
+    if not (place.alone or place.workspace is not None or Path(place.path).is_absolute()):
+        raise InputError(f"{place.path} is not absolute, and no workspace is given", hint="send one of them")
     return place.client, place.workspace, place.alone, os.path.normpath(place.path)
 
 
@@ -105,26 +115,19 @@ def folder_of(place: Place) -> str:
 
 
 def locate(place: Place) -> tuple[Path | None, str]:
-    """The repository's root and the document's path in it.
+    """The repository's root and the document's path in it. For a thread: the disk is asked.
 
-    A document that stands alone has no root, and its path is a name that means nothing here. For a thread: the disk is
-    asked.
+    A document that stands alone has no root, and its path is a name that means nothing here.
 
     Raises:
-        InputError: the document is outside of the workspace, neither is absolute, or it stands alone in a workspace.
+        InputError: there can be no such document (`document_of`), or it is outside of the workspace.
     """
+    document_of(place)
     path = Path(place.path)
-    if "\0" in place.path:
-        raise InputError("a path cannot contain a zero byte", hint="check the path")
     if place.alone:
-        if place.workspace is not None:
-            hint = "send `alone` or a workspace, not both"
-            raise InputError("a document that stands alone has no workspace", hint=hint)
         return None, place.path
     if place.workspace is not None:
         root = Path(place.workspace).resolve()
         return root, path_inside(root, root / path, path)
-    if not path.is_absolute():
-        raise InputError(f"{path} is not absolute, and no workspace is given", hint="send one of them")
     root = find_repository(path)
     return root, path_inside(root, path, path)
