@@ -15,8 +15,8 @@ from typing import TypeVar
 
 from vicinal_indexer.errors import RepositoryUnreadable
 
-SECONDS = 10.0
-"""Until a disk is said to be silent."""
+SECONDS = 15.0
+"""Until a disk is said to be silent: one that slept takes some seconds to turn again."""
 
 LOOKS_EACH = 4
 """At once, in one folder; others wait their turn."""
