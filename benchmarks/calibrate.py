@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from vicinal_daemon.uncertainty import calibration, fitting
-from vicinal_daemon.uncertainty.features import GROUPS, clues_of
+from vicinal_daemon.uncertainty.features import GROUPS, MEASURED_ONLY, clues_of
 from vicinal_daemon.uncertainty.scoring import Estimate
 from vicinal_indexer.errors import InputError, VicinalError
 
@@ -43,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("records", nargs="+", type=Path)
     parser.add_argument("--mode", action="append", default=[], help="only these modes")
-    parser.add_argument("--groups", default=",".join(group for group in GROUPS if group != "change"))
+    parser.add_argument("--groups", default=",".join(group for group in GROUPS if group not in MEASURED_ONLY))
     parser.add_argument("--penalty", type=float, help="default: the best on repositories left out")
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--model", default="smollm2-135m", help="where no header says")
@@ -116,6 +116,7 @@ def take(record: dict[str, Any], found: Read) -> Iterator[fitting.Answered]:
         sigma_inf=evidence["sigma_inf"],
         similarity=evidence["similarity"],
         change=evidence["change"],
+        unmixed=evidence.get("unmixed"),
     )
     if clues is None:
         found.left_out["nothing shown"] += 1

@@ -1,10 +1,13 @@
 """The torch engine on a small real model: scoring, greedy decoding, healing, cancelling."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from vicinal_daemon.errors import ModelDamaged, ModelUnusable
 from vicinal_daemon.generate.device import choose_device
@@ -77,6 +80,35 @@ def test_decoding_with_a_cache_is_decoding_without(engine: TransformersEngine) -
     text = b"".join(engine.codec.vocabulary.tokens[token] for token in expected)
     assert generated.text == text.decode(errors="ignore")
     assert all(value <= 0 for value in generated.log_probabilities)
+
+
+class Insistent:
+    """A memory that always says the same token, and has nine tenths of the mass for it."""
+
+    def __init__(self, token: int) -> None:
+        self._token = token
+
+    def mix(self, context: Sequence[int], log_probabilities: NDArray[np.float32], /) -> NDArray[np.float32]:
+        mixed = np.exp(log_probabilities) / 10
+        mixed[self._token] += 0.9
+        return np.log(mixed)
+
+    def guess(self, context: Sequence[int], most: int, /) -> Sequence[int]:
+        return ()
+
+
+def test_without_the_memory_the_model_alone_is_told_of(engine: TransformersEngine) -> None:
+    ids, _ = engine.codec.encode(TEXT)
+    (token,) = engine.codec.encode(")")[0]
+    with torch.inference_mode():
+        logits = engine.model(torch.tensor([ids + [token] * 3])).logits[0, len(ids) - 1 : -1]
+    alone = torch.log_softmax(logits.double(), -1)[:, token].tolist()
+    said = engine.generate(prompt(TEXT, heals=False), never, max_tokens=3, memory=Insistent(token))
+    assert said.text == ")))"
+    assert said.shown_unmixed("))") == pytest.approx(alone[:2], abs=1e-3)
+    assert said.shown("))") == pytest.approx([math.log(0.9 + math.exp(value) / 10) for value in alone[:2]], abs=1e-3)
+    without = engine.generate(prompt(TEXT, heals=False), never, max_tokens=3)
+    assert without.unmixed == without.log_probabilities
 
 
 def test_healing_spells_the_end_of_the_prompt_again_and_shows_none_of_it(engine: TransformersEngine) -> None:

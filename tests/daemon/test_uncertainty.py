@@ -36,6 +36,7 @@ any_clues = st.builds(
     sigma_inf=st.floats(0, 1),
     similarity=st.floats(0, 1),
     change=st.none() | st.floats(-3, 3),
+    unmixed=st.none() | st.lists(st.floats(-1e6, 0), min_size=1, max_size=40),
 )
 
 
@@ -46,6 +47,13 @@ class TestFeatures:
 
     def test_each_feature_is_in_one_group(self) -> None:
         assert sorted(name for names in GROUPS.values() for name in names) == sorted(FEATURES)
+
+    def test_what_the_memory_added_is_told_per_token(self) -> None:
+        kinds = {"first_entropy": 0.0, "sigma_0": 1.0, "sigma_n": 1.0, "sigma_inf": 1.0, "similarity": 0.0}
+        for unmixed, memory in (((-1.0, -3.0), 1.5), ((-0.5, -0.5), 0.0), ((-0.1, -0.1), -0.4), (None, None)):
+            clues = clues_of("a b", (-0.5, -0.5), unmixed=unmixed, **kinds)
+            assert clues is not None
+            assert clues.memory == (pytest.approx(memory) if memory is not None else None)
 
     def test_nothing_shown_has_no_clues_and_is_never_right(self) -> None:
         kinds = {"first_entropy": 0.0, "sigma_0": 1.0, "sigma_n": 1.0, "sigma_inf": 1.0, "similarity": 0.0}

@@ -48,6 +48,7 @@ def record_of(repo: str, task: Task, mode: Mode, choice: Choice, outcome: Outcom
         similarity=choice.similarity,
         change=outcome.change,
         base_text_same=written.shown == outcome.base.shown,
+        unmixed=tuple(round(value, 5) for value in written.unmixed),
     )
     clues = clues_of(
         written.shown,
@@ -58,6 +59,7 @@ def record_of(repo: str, task: Task, mode: Mode, choice: Choice, outcome: Outcom
         sigma_inf=selection.sigma_inf,
         similarity=choice.similarity,
         change=outcome.change,
+        unmixed=written.unmixed,
     )
     return Record(
         repo=repo,

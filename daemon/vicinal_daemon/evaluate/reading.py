@@ -51,6 +51,11 @@ class Written:
         """Natural log p of the tokens that are shown."""
         return self.generated.shown(self.shown)
 
+    @property
+    def unmixed(self) -> tuple[float, ...]:
+        """The same under the model without the memory."""
+        return self.generated.shown_unmixed(self.shown)
+
 
 class Reader:
     """Reads the prompts of one task after the other; makes room for their KV caches in the engine.

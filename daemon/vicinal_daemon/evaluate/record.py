@@ -29,6 +29,7 @@ class Evidence:
         change: mean log p of the shown text under the adapted model minus that under the base, with the same prompt;
             None where nothing was adapted.
         base_text_same: whether the base writes the same with the same prompt.
+        unmixed: as `log_probabilities`, without the memory's share; None in what was measured before it was noted.
     """
 
     log_probabilities: tuple[float, ...]
@@ -39,6 +40,7 @@ class Evidence:
     similarity: float
     change: float | None
     base_text_same: bool
+    unmixed: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

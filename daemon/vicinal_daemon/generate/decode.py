@@ -40,7 +40,7 @@ def greedy(
     prefix = prompt.text[spans[keep][0] :].encode() if keep < len(ids) else b""
     healed = len(prefix)
     written = bytearray()
-    pieces: list[tuple[int, float]] = []  # bytes of the answer so far, log p: of each token that counts
+    pieces: list[tuple[int, float, float]] = []  # bytes of the answer so far, log p, unmixed: of each token that counts
     first_entropy: float | None = None
     unread = ids[:keep]
     said = list(unread)
@@ -51,8 +51,10 @@ def greedy(
         read_seconds = read_seconds or time.perf_counter() - started
         if prefix:
             logits = _allowed(logits, codec, prefix)
+        own = logits
         if mix is not None:
-            logits = mix(said, log_softmax(logits))
+            own = log_softmax(logits)
+            logits = mix(said, own)
         token = int(logits.argmax())
         if rank and (other := _other(logits, codec, prefix, token, rank)) is not None:
             token, rank = other, 0
@@ -64,7 +66,8 @@ def greedy(
         written += piece
         prefix = prefix[len(piece) :]
         if len(written) > healed:
-            pieces.append((len(written) - healed, _log_probability(logits, token)))
+            value = _log_probability(logits, token)
+            pieces.append((len(written) - healed, value, float(own[token]) if mix is not None else value))
             if first_entropy is None:
                 first_entropy = _entropy(logits)
             # An unfinished character at the end waits for its next token.
@@ -74,12 +77,13 @@ def greedy(
         unread = [token]
         said.append(token)
     text = bytes(written[healed:])
-    ends = [len(text[:end].decode(errors="ignore")) for end, _ in pieces]
+    ends = [len(text[:end].decode(errors="ignore")) for end, _, _ in pieces]
     starts = [0, *ends[:-1]] if ends else []
     return Generated(
         text.decode(errors="ignore"),
-        tuple(value for _, value in pieces),
+        tuple(value for _, value, _ in pieces),
         tuple(zip(starts, ends, strict=True)),
+        unmixed=tuple(value for _, _, value in pieces),
         prompt_tokens=keep,
         read_tokens=keep,
         read_seconds=read_seconds or time.perf_counter() - started,

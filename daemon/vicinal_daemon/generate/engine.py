@@ -57,6 +57,7 @@ class Generated:
         log_probabilities: natural log p of each token that put at least one byte into `text`, with the mass
             renormalised over the tokens that healing allowed.
         spans: [start, end) in characters of `text` for each of them.
+        unmixed: log p of the same tokens under the model without the memory.
         prompt_tokens: of the prompt, without those that healing took back.
         read_tokens: of these, the ones that had to be read; the others were known from before.
         read_seconds: that reading them took.
@@ -71,6 +72,7 @@ class Generated:
     log_probabilities: tuple[float, ...]
     spans: tuple[tuple[int, int], ...]
     prompt_tokens: int
+    unmixed: tuple[float, ...] = ()
     read_tokens: int = 0
     read_seconds: float = field(default=0.0, compare=False)
     tokens: int = 0
@@ -80,8 +82,14 @@ class Generated:
 
     def shown(self, text: str) -> tuple[float, ...]:
         """log p of the tokens that are in `text`, a beginning of what was generated."""
-        spans = zip(self.spans, self.log_probabilities, strict=True)
-        return tuple(value for (start, _), value in spans if start < len(text))
+        return self._inside(text, self.log_probabilities)
+
+    def shown_unmixed(self, text: str) -> tuple[float, ...]:
+        """As `shown`, under the model without the memory."""
+        return self._inside(text, self.unmixed)
+
+    def _inside(self, text: str, values: tuple[float, ...]) -> tuple[float, ...]:
+        return tuple(value for (start, _), value in zip(self.spans, values, strict=True) if start < len(text))
 
     def least_sure(self, text: str) -> str:
         """The least likely token in `text`, a beginning of what was generated; "" if there is none."""

@@ -26,6 +26,8 @@ class Clues:
         similarity: the largest kernel value between the prompt and a candidate, in [0, 1].
         change: by how much tuning raised the mean log probability of this very text at the same prompt; None if nothing
             was tuned, or it was not measured.
+        memory: by how much the memory raised the mean log probability of the tokens shown; below 0 where it would have
+            written something else. None without a memory, or where it was not measured.
     """
 
     mean_log_probability: float
@@ -39,6 +41,7 @@ class Clues:
     sigma_inf: float
     similarity: float
     change: float | None = None
+    memory: float | None = None
 
     @property
     def log_joint(self) -> float:
@@ -56,15 +59,17 @@ def clues_of(
     sigma_inf: float,
     similarity: float,
     change: float | None = None,
+    unmixed: Sequence[float] | None = None,
 ) -> Clues | None:
     """The clues of a text whose shown tokens have these log probabilities; None if nothing is shown.
 
     Args:
         log_probabilities: natural logs, of the tokens that are in `text`.
+        unmixed: the same under the model without the memory; None if there is none, or it is not known.
     """
     if not log_probabilities or not text.strip():
         return None
-    clipped = [max(LEAST_LOG_PROBABILITY, min(0.0, value)) for value in log_probabilities]
+    clipped = _clipped(log_probabilities)
     return Clues(
         mean_log_probability=math.fsum(clipped) / len(clipped),
         least_log_probability=min(clipped),
@@ -77,7 +82,12 @@ def clues_of(
         sigma_inf=sigma_inf,
         similarity=similarity,
         change=change,
+        memory=math.fsum([*clipped, *(-value for value in _clipped(unmixed))]) / len(clipped) if unmixed else None,
     )
+
+
+def _clipped(log_probabilities: Sequence[float]) -> list[float]:
+    return [max(LEAST_LOG_PROBABILITY, min(0.0, value)) for value in log_probabilities]
 
 
 FEATURES: Final[Mapping[str, Callable[[Clues], float]]] = {
@@ -96,6 +106,7 @@ FEATURES: Final[Mapping[str, Callable[[Clues], float]]] = {
     "similarity": lambda c: c.similarity,
     "change": lambda c: c.change if c.change is not None else 0.0,
     "tuned": lambda c: float(c.change is not None),
+    "memory": lambda c: c.memory if c.memory is not None else 0.0,
 }
 """Every feature that a calibration may name. A name is never given to another quantity: calibrations outlive
 versions."""
@@ -107,8 +118,12 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "sigma": ("sigma_0", "sigma_n", "sigma_inf", "sigma_gain"),
     "similarity": ("similarity",),
     "change": ("change", "tuned"),
+    "memory": ("memory",),
 }
 """Features that come and go together in an ablation, in the order in which they are added."""
+
+MEASURED_ONLY: Final = frozenset({"change", "memory"})
+"""Groups that `vicinal eval` measures and answers lack: to see what they would add."""
 
 
 def vector(clues: Clues, names: Sequence[str]) -> tuple[float, ...]:

@@ -15,11 +15,11 @@ from vicinal_daemon.errors import RecordsTooFew
 from vicinal_daemon.uncertainty import scoring
 from vicinal_daemon.uncertainty.calibration import Calibration, DataSheet, Source
 from vicinal_daemon.uncertainty.calibrator import Calibrator, Matrix, Vector, fit, probability
-from vicinal_daemon.uncertainty.features import GROUPS, Clues, vector
+from vicinal_daemon.uncertainty.features import GROUPS, MEASURED_ONLY, Clues, vector
 from vicinal_daemon.uncertainty.scoring import Estimate, Measure
 
 PENALTIES: Final = (1.0, 3.0, 10.0, 30.0, 100.0)
-ALWAYS_KNOWN: Final = tuple(name for group, names in GROUPS.items() if group != "change" for name in names)
+ALWAYS_KNOWN: Final = tuple(name for group, names in GROUPS.items() if group not in MEASURED_ONLY for name in names)
 """Features of every answer. `change` costs a second reading of prompt and text by the base model, so answers lack
 it."""
 
