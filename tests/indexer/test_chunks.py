@@ -1,10 +1,12 @@
 """Where files are cut: goldens per language, what holds for any text, and what an edit may change."""
 
+import gc
 import importlib.util
 import random
 import re
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from vicinal_indexer import languages
 from vicinal_indexer.chunks import chunk
+from vicinal_indexer.chunks.tree import parse
 from vicinal_indexer.types import Chunk
 
 _spec = importlib.util.spec_from_file_location("golden_chunks", Path(__file__).parent / "golden_chunks.py")
@@ -50,6 +53,20 @@ def test_the_promised_languages_have_goldens() -> None:
 def test_goldens_are_covered(language: str) -> None:
     check(read(language), language)
     check(read(language) * 5, language)
+
+
+def test_nothing_of_a_text_that_was_parsed_is_kept() -> None:
+    source = read("python").encode() * 20
+    assert parse(source, "python") is not None
+    tracemalloc.start()
+    try:
+        for _ in range(20):
+            parse(source, "python")
+        gc.collect()
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < len(source)
 
 
 @pytest.mark.parametrize("language", PLAIN)

@@ -26,7 +26,7 @@ SOLID_LINES = 8
 HEADER_LINES = 24
 """What is above a definition's body stays together up to so many lines: a long list of parameters or bases."""
 
-READ_BYTES = 4_096
+READ_BYTES_LOG2 = 12
 PARSE_BUDGET = 2_000
 BYTES_PER_STEP = 20
 """A parse may take `PARSE_BUDGET` + 1 per `BYTES_PER_STEP` steps. Real code takes a tenth of that; random text in some
@@ -78,10 +78,26 @@ TOP = Place("", (), 0, inner=False)
 
 
 class _Parsers(threading.local):
-    """A parser of each language for each thread: one that two threads use at once crashes the process."""
+    """A parser of each language for each thread: one that two threads use at once crashes the process.
+
+    The binding never lets go of what it was given to read (seen up to 0.26.1; `tests/indexer/test_chunks.py`), so it is
+    given the same few views of one buffer again and again, and the text is copied into that. Their lengths are the
+    powers of two: a few views make up any length.
+    """
 
     def __init__(self) -> None:
         self.of = cache(get_parser)
+        self._buffer = bytearray(1 << READ_BYTES_LOG2)
+        self._views = [memoryview(self._buffer)[: 1 << log2] for log2 in range(READ_BYTES_LOG2 + 1)]
+
+    def piece(self, source: bytes, offset: int) -> bytes | memoryview:
+        """Some of the source from here on; until the next call."""
+        left = len(source) - offset
+        if left <= 0:
+            return b""
+        view = self._views[min(left.bit_length() - 1, READ_BYTES_LOG2)]
+        view[:] = source[offset : offset + len(view)]
+        return view
 
 
 _parsers = _Parsers()
@@ -99,10 +115,10 @@ def parse(source: bytes, language: str) -> Node | None:
     steps = 0
     budget = PARSE_BUDGET + len(source) // BYTES_PER_STEP
 
-    def read(offset: int, _: Point) -> bytes:
+    def read(offset: int, _: Point) -> bytes | memoryview:
         nonlocal steps
         steps += 1
-        return source[offset : offset + READ_BYTES] if steps <= budget else b""
+        return _parsers.piece(source, offset) if steps <= budget else b""
 
     def spent(_: int, __: bool) -> bool:  # noqa: FBT001 - tree-sitter calls it
         nonlocal steps
