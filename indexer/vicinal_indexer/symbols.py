@@ -70,11 +70,11 @@ def outline(text: str, language: str) -> Outline | None:
         if _COMMENT.search(kind) or _STRING.search(kind):
             prose.update(row + 1 for row in _prose_rows(node, rows, language))
         elif _CALL.match(kind):
-            calls += _callee(node)
+            calls += _callee(node, source)
         elif role_of(node) in (FUNCTION, TYPE) or (
             kind in ("variable_declarator", "assignment") and _is_function(node)
         ):
-            definitions += _defined(node)
+            definitions += _defined(node, source)
     definitions.sort(key=lambda found: found.line)
     calls.sort(key=lambda found: found.line)
     return Outline(frozenset(prose), tuple(definitions), tuple(calls))
@@ -107,27 +107,27 @@ def _is_function(node: Node) -> bool:
     return value is not None and bool(_FUNCTION_VALUE.match(value.type))
 
 
-def _defined(node: Node) -> list[Named]:
+def _defined(node: Node, source: bytes) -> list[Named]:
     name = node.child_by_field_name("name") or node.child_by_field_name("left")
     declarator = node.child_by_field_name("declarator")
     for _ in range(4):  # C: the name is inside its declarators
         if name is None and declarator is not None:
             inner = declarator.child_by_field_name("declarator")
             name, declarator = (declarator, None) if inner is None else (None, inner)
-    return _last_part(name) if name is not None else []
+    return _last_part(name, source) if name is not None else []
 
 
-def _callee(node: Node) -> list[Named]:
+def _callee(node: Node, source: bytes) -> list[Named]:
     found = next(filter(None, map(node.child_by_field_name, _CALLEE_FIELDS)), None)
-    return _last_part(found) if found is not None else []
+    return _last_part(found, source) if found is not None else []
 
 
-def _last_part(node: Node) -> list[Named]:
+def _last_part(node: Node, source: bytes) -> list[Named]:
     """`h` of `a.g().h`, `B` of `new a.B<T>`; nothing of what has no name, such as a function that is called at once."""
     for _ in range(6):
         if node.type.endswith("identifier") and not node.named_child_count:
-            text = node.text
-            return [Named(text.decode(errors="replace"), node.start_point[0] + 1)] if text else []
+            name = source[node.start_byte : node.end_byte].decode(errors="replace")
+            return [Named(name, node.start_point[0] + 1)] if name else []
         inner = next(filter(None, map(node.child_by_field_name, _LAST_PART_FIELDS)), None)
         if inner is None:
             named = [child for child in node.named_children if child.type.endswith("identifier")]

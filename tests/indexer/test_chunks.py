@@ -69,6 +69,13 @@ def test_nothing_of_a_text_that_was_parsed_is_kept() -> None:
     assert kept < len(source)
 
 
+def test_the_text_of_a_node_can_be_read_after_the_parse() -> None:
+    source = read("python").encode() * 20
+    root = parse(source, "python")
+    assert root is not None
+    assert [node.text for node in root.children] == [source[node.start_byte : node.end_byte] for node in root.children]
+
+
 @pytest.mark.parametrize("language", PLAIN)
 def test_most_chunks_are_neither_tiny_nor_huge(language: str) -> None:
     sizes = [c.end_line - c.start_line + 1 for c in chunk("p", read(language), language)]

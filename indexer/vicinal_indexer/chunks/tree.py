@@ -115,8 +115,12 @@ def parse(source: bytes, language: str) -> Node | None:
     steps = 0
     budget = PARSE_BUDGET + len(source) // BYTES_PER_STEP
 
+    parsing = True
+
     def read(offset: int, _: Point) -> bytes | memoryview:
         nonlocal steps
+        if not parsing:  # `Node.text` reads through this too: it crashes on what is not bytes (0.26.1)
+            return source[offset : offset + (1 << READ_BYTES_LOG2)]
         steps += 1
         return _parsers.piece(source, offset) if steps <= budget else b""
 
@@ -134,6 +138,8 @@ def parse(source: bytes, language: str) -> Node | None:
     except ValueError:  # cancelled: the budget is spent
         parser.reset()
         return None
+    finally:
+        parsing = False
     return tree.root_node if tree is not None and steps <= budget else None
 
 
