@@ -1,9 +1,11 @@
 """What the machine says of itself: power, heat, load.
 
-Owns reading these signals, the rule whether work that nobody waits for may run, and how many threads small matrices
-get. What a platform does not tell is None, and keeps nothing from running. It does not know what the work is.
+Owns reading these signals, the rule whether work that nobody waits for may run, and what the daemon gets: how many
+threads small matrices, how many heaps. What a platform does not tell is None, and keeps nothing from running. It does
+not know what the work is.
 """
 
+import ctypes
 import os
 import sys
 from collections.abc import Mapping
@@ -18,6 +20,8 @@ HOT_CELSIUS = 90.0
 """Hot, for a sensor that does not tell its own limit."""
 
 _BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+HEAPS = 2
+_M_ARENA_MAX = -8  # of malloc.h
 _PLAUSIBLE = (20.0, 130.0)  # a limit outside is a driver's filler
 
 
@@ -55,6 +59,18 @@ def one_thread_for_small_matrices() -> None:
 def many_threads_again(environment: Mapping[str, str]) -> dict[str, str]:
     """An environment for a child that multiplies large matrices."""
     return {name: value for name, value in environment.items() if not (name in _BLAS_THREADS and value == "1")}
+
+
+def few_heaps() -> None:
+    """Let threads share HEAPS heaps of the C library; call it first of all in the daemon. What the user has set stands.
+
+    glibc's malloc gives each thread a heap, up to eight for each core, and what is free in one is of no use to another:
+    16 heaps held 53 MB for nothing and went on growing, 2 hold 12 MB (`benchmarks/soak.py`). Other C libraries have no
+    such setting.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None and "MALLOC_ARENA_MAX" not in os.environ:
+        mallopt(_M_ARENA_MAX, HEAPS)
 
 
 def signals() -> MachineSignals:

@@ -1,8 +1,11 @@
 """What the machine says, and what follows."""
 
+import ctypes
 import doctest
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -66,6 +69,40 @@ def test_numpy_gets_one_thread_and_children_get_many() -> None:
     assert "numpy was imported before" in done.stderr
     given = {"PATH": "/bin", "OPENBLAS_NUM_THREADS": "1", "VECLIB_MAXIMUM_THREADS": "4"}
     assert many_threads_again(given) == {"PATH": "/bin", "VECLIB_MAXIMUM_THREADS": "4"}
+
+
+HEAPS_OF_EIGHT_THREADS = """
+import ctypes, os, threading
+from vicinal_daemon.machine import few_heaps
+if {few}:
+    few_heaps()
+together = threading.Barrier(8)
+def allocate():
+    held = bytes(5_000)
+    together.wait()
+threads = [threading.Thread(target=allocate) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+told = ctypes.c_void_p(libc.fopen(b"heaps.xml", b"w"))
+libc.malloc_info(0, told)
+libc.fclose(told)
+print(open("heaps.xml").read().count("<heap nr"))
+"""
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "malloc_info"), reason="only glibc's heaps can be counted"
+)
+def test_threads_share_few_heaps_unless_the_user_says_how_many(tmp_path: Path) -> None:
+    def heaps(*, few: bool, **environment: str) -> int:
+        code = HEAPS_OF_EIGHT_THREADS.format(few=few)
+        told = {name: value for name, value in os.environ.items() if name != "MALLOC_ARENA_MAX"} | environment
+        return int(subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, env=told, text=True))
+
+    assert heaps(few=True) == 2 < heaps(few=False)
+    assert heaps(few=True, MALLOC_ARENA_MAX="5") == 5
 
 
 def test_example() -> None:

@@ -150,8 +150,9 @@ def run(
     ] = False,
 ) -> None:
     """Be the daemon, in this terminal, until Ctrl-C: for systemd, launchd and those who want to watch."""
-    from vicinal_daemon.machine import one_thread_for_small_matrices
+    from vicinal_daemon.machine import few_heaps, one_thread_for_small_matrices
 
+    few_heaps()  # before any thread
     one_thread_for_small_matrices()  # before numpy
     from vicinal_daemon.app import create_app
     from vicinal_daemon.cli.indexes import load_settings
