@@ -69,6 +69,14 @@ def test_nothing_of_a_text_that_was_parsed_is_kept() -> None:
     assert kept < len(source)
 
 
+@pytest.mark.parametrize("character", ["e", "é", "日"])
+def test_no_character_is_cut_in_two_on_its_way_into_the_parser(character: str) -> None:
+    for length in [*range(1, 40), 1_365, 1_366, 2_731]:
+        root = parse((character * length).encode(), "python")
+        assert root is not None
+        assert not root.has_error, length
+
+
 def test_the_text_of_a_node_can_be_read_after_the_parse() -> None:
     source = read("python").encode() * 20
     root = parse(source, "python")

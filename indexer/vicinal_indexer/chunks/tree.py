@@ -26,7 +26,7 @@ SOLID_LINES = 8
 HEADER_LINES = 24
 """What is above a definition's body stays together up to so many lines: a long list of parameters or bases."""
 
-READ_BYTES_LOG2 = 12
+READ_BYTES = 4_096
 PARSE_BUDGET = 2_000
 BYTES_PER_STEP = 20
 """A parse may take `PARSE_BUDGET` + 1 per `BYTES_PER_STEP` steps. Real code takes a tenth of that; random text in some
@@ -82,20 +82,22 @@ class _Parsers(threading.local):
 
     The binding never lets go of what it was given to read (seen up to 0.26.1; `tests/indexer/test_chunks.py`), so it is
     given the same few views of one buffer again and again, and the text is copied into that. Their lengths are the
-    powers of two: a few views make up any length.
+    powers of two, which make up any length, and what is shorter than 8: a character must be in one piece whole, or a
+    grammar is told of one that there is not, and Scala's crashes.
     """
 
     def __init__(self) -> None:
         self.of = cache(get_parser)
-        self._buffer = bytearray(1 << READ_BYTES_LOG2)
-        self._views = [memoryview(self._buffer)[: 1 << log2] for log2 in range(READ_BYTES_LOG2 + 1)]
+        self._buffer = bytearray(READ_BYTES)
+        lengths = [*range(1, 8), *(1 << log2 for log2 in range(3, READ_BYTES.bit_length()))]
+        self._views = {length: memoryview(self._buffer)[:length] for length in lengths}
 
     def piece(self, source: bytes, offset: int) -> bytes | memoryview:
         """Some of the source from here on; until the next call."""
         left = len(source) - offset
         if left <= 0:
             return b""
-        view = self._views[min(left.bit_length() - 1, READ_BYTES_LOG2)]
+        view = self._views[left if left < 8 else min(1 << (left.bit_length() - 1), READ_BYTES)]
         view[:] = source[offset : offset + len(view)]
         return view
 
@@ -120,7 +122,7 @@ def parse(source: bytes, language: str) -> Node | None:
     def read(offset: int, _: Point) -> bytes | memoryview:
         nonlocal steps
         if not parsing:  # `Node.text` reads through this too: it crashes on what is not bytes (0.26.1)
-            return source[offset : offset + (1 << READ_BYTES_LOG2)]
+            return source[offset : offset + READ_BYTES]
         steps += 1
         return _parsers.piece(source, offset) if steps <= budget else b""
 
