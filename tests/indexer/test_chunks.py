@@ -77,6 +77,11 @@ def test_no_character_is_cut_in_two_on_its_way_into_the_parser(character: str) -
         assert not root.has_error, length
 
 
+@pytest.mark.parametrize("length", range(380, 390))
+def test_a_budget_may_end_within_a_character(length: int) -> None:
+    assert parse(("\ufeff" * length).encode(), "scala") is None
+
+
 def test_the_text_of_a_node_can_be_read_after_the_parse() -> None:
     source = read("python").encode() * 20
     root = parse(source, "python")

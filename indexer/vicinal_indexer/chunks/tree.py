@@ -118,13 +118,16 @@ def parse(source: bytes, language: str) -> Node | None:
     budget = PARSE_BUDGET + len(source) // BYTES_PER_STEP
 
     parsing = True
+    # Where the budget ends, the text does not end at once: where a piece ends within a character, the parser asks for
+    # that character again, and crashes (core 0.26) if it gets nothing.
+    endings = iter((b"\n",))
 
     def read(offset: int, _: Point) -> bytes | memoryview:
         nonlocal steps
         if not parsing:  # `Node.text` reads through this too: it crashes on what is not bytes (0.26.1)
             return source[offset : offset + READ_BYTES]
         steps += 1
-        return _parsers.piece(source, offset) if steps <= budget else b""
+        return _parsers.piece(source, offset) if steps <= budget else next(endings, b"")
 
     def spent(_: int, __: bool) -> bool:  # noqa: FBT001 - tree-sitter calls it
         nonlocal steps
