@@ -77,7 +77,7 @@ def test_no_character_is_cut_in_two_on_its_way_into_the_parser(character: str) -
         assert not root.has_error, length
 
 
-@pytest.mark.parametrize("length", range(380, 390))
+@pytest.mark.parametrize("length", [1_000, 1_097, 1_194, 2_164])
 def test_a_budget_may_end_within_a_character(length: int) -> None:
     assert parse(("\ufeff" * length).encode(), "scala") is None
 

@@ -26,7 +26,7 @@ SOLID_LINES = 8
 HEADER_LINES = 24
 """What is above a definition's body stays together up to so many lines: a long list of parameters or bases."""
 
-READ_BYTES = 4_096
+READ_BYTES, GRAIN = 4_096, 64
 PARSE_BUDGET = 2_000
 BYTES_PER_STEP = 20
 """A parse may take `PARSE_BUDGET` + 1 per `BYTES_PER_STEP` steps. Real code takes a tenth of that; random text in some
@@ -81,23 +81,22 @@ class _Parsers(threading.local):
     """A parser of each language for each thread: one that two threads use at once crashes the process.
 
     The binding never lets go of what it was given to read (seen up to 0.26.1; `tests/indexer/test_chunks.py`), so it is
-    given the same few views of one buffer again and again, and the text is copied into that. Their lengths are the
-    powers of two, which make up any length, and what is shorter than 8: a character must be in one piece whole, or a
-    grammar is told of one that there is not, and Scala's crashes.
+    given the same few views of one buffer again and again, and the text is copied into that. Two of their lengths make
+    up any length: the multiples of GRAIN, and all below it, so that a text's last character comes in one piece.
     """
 
     def __init__(self) -> None:
         self.of = cache(get_parser)
         self._buffer = bytearray(READ_BYTES)
-        lengths = [*range(1, 8), *(1 << log2 for log2 in range(3, READ_BYTES.bit_length()))]
+        lengths = [*range(1, GRAIN), *range(GRAIN, READ_BYTES + 1, GRAIN)]
         self._views = {length: memoryview(self._buffer)[:length] for length in lengths}
 
     def piece(self, source: bytes, offset: int) -> bytes | memoryview:
         """Some of the source from here on; until the next call."""
-        left = len(source) - offset
-        if left <= 0:
+        length = min(len(source) - offset, READ_BYTES)
+        if length <= 0:
             return b""
-        view = self._views[left if left < 8 else min(1 << (left.bit_length() - 1), READ_BYTES)]
+        view = self._views[length if length < GRAIN else length - length % GRAIN]
         view[:] = source[offset : offset + len(view)]
         return view
 
