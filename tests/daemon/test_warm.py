@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from vicinal_daemon.background import lesson, warm
 from vicinal_daemon.background import run as warm_run
-from vicinal_daemon.background import warm
 from vicinal_daemon.background.warm import WarmTrainer
 from vicinal_daemon.config import Settings
 from vicinal_daemon.daemon import Daemon
@@ -185,6 +185,34 @@ def test_a_restart_goes_on_where_it_stopped(shop: Path, scene: Callable[..., Non
         assert on.adapters[0].steps == 12
 
     scene(first, warm__steps=12)
+    scene(second, warm__steps=12)
+
+
+def test_a_short_course_serves_until_the_whole_one_is_done_whatever_comes_between(
+    shop: Path, scene: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lesson, "FIRST_STEPS", 4)
+
+    async def first(on: Scene) -> None:
+        enough = asyncio.Event()
+        on.on_event = lambda event: enough.set() if (event.done, event.total) == (5, 12) else None
+        await on.ready()
+        await enough.wait()
+        assert [info.steps for info in on.adapters] == [4]
+        on.asked = time.monotonic()
+        answer = await on.daemon.desk.complete(request(shop, budget_ms=1))
+        assert (answer.adaptation.kind, answer.adaptation.steps) == ("warm", 4)
+
+    async def second(on: Scene) -> None:
+        assert [info.steps for info in on.adapters] == [4]
+        await on.until(lambda: [info.steps for info in on.adapters] == [12])
+        begin = next(unit for unit in on.units if isinstance(unit, messages.Begin))
+        assert (len(begin.examples), begin.done + on.steps) == (12, 12)
+        assert begin.done >= 4  # it went on
+        await on.until(lambda: on.told == "12 steps, 100% kept")
+        assert on.checkpoints == []
+
+    scene(first, warm__steps=12, warm__idle_seconds=1000)
     scene(second, warm__steps=12)
 
 

@@ -20,6 +20,9 @@ from vicinal_indexer.types import Candidate
 SAMPLE = 512
 """Chunks of the repository that are looked at."""
 
+FIRST_STEPS = 64
+"""Of a short course that comes before one of twice as many or more, so that there is soon something to wear."""
+
 FEWEST_CHUNKS = 16
 """A repository with fewer has nothing to teach that a request would not find."""
 
@@ -52,13 +55,29 @@ def tuning_digest(settings: Settings) -> str:
     return settings_digest({**tuning, **own, "seed": settings.seed})
 
 
+def first_course(settings: Settings) -> Settings:
+    """As they are, but for the short course."""
+    steps = min(FIRST_STEPS, settings.warm.steps)
+    return settings.model_copy(update={"warm": settings.warm.model_copy(update={"steps": steps})})
+
+
 def plan_lesson(
-    workspace: Workspace, settings: Settings, files: ModelFiles, store: AdapterStore, checkpoints: Checkpoints
+    workspace: Workspace,
+    settings: Settings,
+    files: ModelFiles,
+    store: AdapterStore,
+    checkpoints: Checkpoints,
+    *,
+    first: bool,
 ) -> Lesson | None:
     """What there is to study: what a checkpoint was studying if all of that is still there, else a new choice.
 
     A checkpoint that cannot go on is deleted. A refreshed adapter does not start from the old one: what that has
     learned of code which is gone must go too.
+
+    Args:
+        first: whether there is nothing yet to wear. It is the short course then, unless the whole has begun
+            or is short itself.
 
     Returns:
         None where there is too little code.
@@ -66,13 +85,17 @@ def plan_lesson(
     Raises:
         VicinalError: the index cannot be read, or the checkpoint not be deleted.
     """
-    root, tuning = str(workspace.root), tuning_digest(settings)
+    root = str(workspace.root)
     candidates = workspace.index(OPEN_SECONDS).sample(SAMPLE, settings.seed)
     if len(candidates) < FEWEST_CHUNKS:
         return None
+    found = checkpoints.load(root)
+    has_begun = found is not None and found.tuning == tuning_digest(settings)
+    if first and not has_begun and min(settings.warm.steps, len(candidates)) >= 2 * FIRST_STEPS:
+        settings = first_course(settings)
+    tuning = tuning_digest(settings)
     order = warm_order(candidates, settings.warm.steps, settings.seed)
     by_place = {(c.chunk.path, c.chunk.content_hash): c for c in candidates}
-    found = checkpoints.load(root)
     if found is not None and not (
         (found.fingerprint, found.tuning) == (files.fingerprint, tuning)
         and all((pick.path, pick.content_hash) in by_place for pick in found.picks)

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vicinal_daemon.accelerator import Accelerator
-from vicinal_daemon.background.lesson import Lesson, changed_share, current_hashes, plan_lesson, tuning_digest
+from vicinal_daemon.background.lesson import (
+    Lesson,
+    changed_share,
+    current_hashes,
+    first_course,
+    plan_lesson,
+    tuning_digest,
+)
 from vicinal_daemon.background.run import WarmRun
 from vicinal_daemon.config import Settings
 from vicinal_daemon.disk import Disk
@@ -170,16 +177,20 @@ class WarmTrainer:
         if why and self.told(root):
             self._pause(root, why)  # whether anything is to be done will be seen when it can be done
             return
-        if outcome is not None and (outcome.fingerprint, outcome.tuning) == (files.fingerprint, tuning):
+        stands, courses = False, (tuning_digest(first_course(settings)), tuning)
+        if outcome is not None and outcome.fingerprint == files.fingerprint and outcome.tuning in courses:
             changed = await asyncio.to_thread(changed_share, workspace, outcome.picks)
-            if changed < settings.warm.refresh:
+            stands = changed < settings.warm.refresh
+            if stands and outcome.tuning == tuning:
                 self._settled[root] = stamp
                 self._tell(root, outcome.words + (f"; {changed:.0%} of its code has changed" if changed else ""))
                 return
         if why:
             self._pause(root, why)
             return
-        lesson = await asyncio.to_thread(plan_lesson, workspace, settings, files, self._store, self._checkpoints)
+        lesson = await asyncio.to_thread(
+            plan_lesson, workspace, settings, files, self._store, self._checkpoints, first=not stands
+        )
         if lesson is None:
             self._settled[root] = stamp
             self._tell(root, "too little code")
