@@ -20,6 +20,7 @@ HOT_CELSIUS = 90.0
 """Hot, for a sensor that does not tell its own limit."""
 
 _BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+WAIT_POLICY = "OMP_WAIT_POLICY"
 HEAPS = 2
 _M_ARENA_MAX = -8  # of malloc.h
 _PLAUSIBLE = (20.0, 130.0)  # a limit outside is a driver's filler
@@ -59,6 +60,16 @@ def one_thread_for_small_matrices() -> None:
 def many_threads_again(environment: Mapping[str, str]) -> dict[str, str]:
     """An environment for a child that multiplies large matrices."""
     return {name: value for name, value in environment.items() if not (name in _BLAS_THREADS and value == "1")}
+
+
+def waiting_threads_sleep() -> None:
+    """Let torch's threads sleep while they wait for each other; call it before anything imports torch.
+
+    They turn round and round otherwise, for which there is no room as soon as anything else runs: a compiler on one of
+    two cores made a token take 1.8 s instead of 0.1. On an idle machine both are as fast (`benchmarks/waiting.py`).
+    Processes that are started inherit it. What the user has set stands.
+    """
+    os.environ.setdefault(WAIT_POLICY, "PASSIVE")
 
 
 def few_heaps() -> None:

@@ -71,6 +71,18 @@ def test_numpy_gets_one_thread_and_children_get_many() -> None:
     assert many_threads_again(given) == {"PATH": "/bin", "VECLIB_MAXIMUM_THREADS": "4"}
 
 
+@pytest.mark.parametrize("said", [None, "ACTIVE"])
+def test_threads_that_wait_sleep_in_every_command_unless_the_user_says_otherwise(said: str | None) -> None:
+    code = (
+        "import os; from vicinal_daemon.cli import app;"
+        "app.run = lambda _: print(os.environ['OMP_WAIT_POLICY']); app.main()"
+    )
+    told = {name: value for name, value in os.environ.items() if name != machine.WAIT_POLICY}
+    told |= {machine.WAIT_POLICY: said} if said else {}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=told, text=True, check=False)
+    assert (done.stdout.strip(), done.stderr) == (said or "PASSIVE", "")
+
+
 HEAPS_OF_EIGHT_THREADS = """
 import ctypes, os, threading
 from vicinal_daemon.machine import few_heaps

@@ -32,6 +32,7 @@ from vicinal_daemon.cli import (
     status,
     workspaces,
 )
+from vicinal_daemon.machine import waiting_threads_sleep
 from vicinal_indexer import __version__
 from vicinal_indexer.errors import VicinalError
 
@@ -96,6 +97,7 @@ def options(
 def main() -> None:
     """Run the command line and leave with its exit code; SIGTERM closes everything in order, as Ctrl-C does."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    waiting_threads_sleep()
     sys.exit(run(sys.argv[1:]))
 
 
