@@ -305,7 +305,7 @@ def test_others_read_while_one_writes_and_take_over_when_it_is_gone(root: Path, 
                 pass
             (root / "new.py").write_text("def late():\n    return parse\n")
             busy.kill()
-            report = reader.sync()  # nobody answers the cookie, but the lock comes free
+            report = reader.sync()  # nobody answers the cookie, if there is time for one, but the lock comes free
             assert report.added == 1
             assert not reader.status().held
-            assert not list(reader.cookies.iterdir())
+            assert not list(reader.cookies.glob("*"))
