@@ -96,6 +96,7 @@ def test_a_sample_stands_for_the_tokens_that_are_not_counted(
 ) -> None:
     """In the mean over what is drawn, the sum under the softmax is that of the whole vocabulary."""
     monkeypatch.setattr(objectives, "FREQUENT_TOKENS", 8)
+    monkeypatch.setattr(objectives, "EVEN", 1)
     monkeypatch.setattr(objectives, "SAMPLED_TOKENS", 32)
     head = engine.model.get_output_embeddings().weight
     assert engine.trunk is not None
@@ -110,3 +111,12 @@ def test_a_sample_stands_for_the_tokens_that_are_not_counted(
     assert sum(found) / len(found) == pytest.approx(1, abs=0.05)
     assert min(found) < 0.99
     assert max(found) > 1.01
+
+
+def test_as_many_tokens_count_as_make_few_shapes() -> None:
+    of_the_run = {5, 4100, 4101, 30_000}
+    counted = objectives._counted(49_152, of_the_run)
+    assert counted == sorted(set(counted))
+    assert {*range(objectives.FREQUENT_TOKENS), *of_the_run} <= set(counted)
+    assert len(counted) == objectives.FREQUENT_TOKENS + objectives.EVEN
+    assert objectives._counted(300, {7}) == list(range(300))

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from vicinal_daemon.generate.bfloat16 import ATTENTION, FEW, ROWS, EvenLinear
+from vicinal_daemon.generate.device import choose_dtype
 from vicinal_daemon.generate.prompt import Prompt
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.tune.run import TuningRun, TuningSettings
@@ -12,6 +14,7 @@ from vicinal_daemon.tune.wardrobe import Wardrobe
 
 TEXT = "def total(items):\n    return sum(item.price for item in items)\n" * 6
 PROMPT = Prompt(TEXT, (0, len(TEXT)), True)
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +29,46 @@ def half(tiny_model_dir: Path) -> TransformersEngine:
 
 def weights(engine: TransformersEngine) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in engine.model.state_dict().items()}
+
+
+def test_auto_goes_by_what_the_device_says_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    assert choose_dtype("auto", CPU) == torch.bfloat16
+    assert choose_dtype("float32", CPU) == torch.float32
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    assert choose_dtype("auto", CPU) == torch.float32
+    assert choose_dtype("bfloat16", CPU) == torch.bfloat16
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert choose_dtype("auto", CPU) == torch.float32
+
+
+def test_products_have_few_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    multiply, seen = torch.nn.functional.linear, set()
+
+    def counted(rows: torch.Tensor, *others: torch.Tensor | None) -> torch.Tensor:
+        seen.add(tuple(rows.shape))
+        return multiply(rows, *others)
+
+    plain = torch.nn.Linear(12, 5)
+    even = EvenLinear(12, 5)
+    even.load_state_dict(plain.state_dict())
+    monkeypatch.setattr(torch.nn.functional, "linear", counted)
+    for count in range(1, 4 * ROWS):
+        texts = [torch.randn(1, count + 3, 12)[:, 3:].requires_grad_() for _ in range(2)]
+        texts[1].data.copy_(texts[0].data)
+        for rows, layer in zip(texts, (plain, even), strict=True):
+            layer(rows).square().sum().backward()
+        torch.testing.assert_close(even(texts[0]), plain(texts[0]))
+        torch.testing.assert_close(texts[1].grad, texts[0].grad)
+    by_even = {shape[0] for shape in seen if len(shape) == 2}
+    assert by_even == {*range(1, FEW + 1), ROWS, 2 * ROWS, 3 * ROWS, 4 * ROWS}
+
+
+def test_a_model_on_a_cpu_is_made_for_it(half: TransformersEngine, whole: TransformersEngine) -> None:
+    assert half.model.config._attn_implementation == ATTENTION
+    assert isinstance(half.model.get_output_embeddings(), EvenLinear)
+    assert not any(isinstance(module, EvenLinear) for module in whole.model.modules())
+    assert half.trunk is not None
 
 
 def test_scores_are_close_and_take_half_the_room(whole: TransformersEngine, half: TransformersEngine) -> None:

@@ -25,6 +25,7 @@ from vicinal_daemon.errors import (
     ModelDamaged,
     ModelUnusable,
     Withdrawn,
+    error_type,
 )
 from vicinal_daemon.target import Target
 from vicinal_daemon.worker import frames
@@ -36,6 +37,7 @@ from vicinal_daemon.worker.messages import (
     Done,
     Drop,
     Envelope,
+    Failed,
     Judge,
     Judged,
     Load,
@@ -47,7 +49,7 @@ from vicinal_daemon.worker.messages import (
     Write,
     Written,
 )  # fmt: skip
-from vicinal_daemon.worker.process import EngineProcess
+from vicinal_daemon.worker.process import EngineProcess, _obituary
 from vicinal_daemon.worker.supervisor import Supervisor, pause_seconds
 
 T = TypeVar("T")
@@ -454,6 +456,38 @@ def test_what_native_code_prints_does_not_come_between_frames() -> None:
         assert frames.read(process.stdout) == Envelope(0, Done())  # type: ignore[arg-type]
         process.stdin.close()
         assert b"noise" in process.stderr.read()
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("could not create a primitive", "engine-out-of-memory"),  # oneDNN, which says so ever after: the process ends
+        ("DefaultCPUAllocator: can't allocate memory", "engine-out-of-memory"),
+        ("shapes do not fit", "engine-failed"),
+    ],
+)
+def test_what_fails_in_the_engine_is_told_apart(message: str, kind: str) -> None:
+    script = (
+        "from vicinal_daemon.worker import bench, __main__ as worker\n"
+        "def do(*_, **__):\n"
+        f"    raise RuntimeError({message!r})\n"
+        "bench.Bench.do = do\n"
+        "worker.main()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(frames.pack(Envelope(7, Drop("none"))))
+        process.stdin.flush()
+        told = None
+        while (envelope := frames.read(process.stdout)) is not None and told is None:
+            told = envelope.body if envelope.number == 7 else None
+            if isinstance(told, Failed):
+                process.stdin.close()
+    said = told.kind if isinstance(told, Failed) else error_type(type(_obituary(process.returncode)))
+    assert said == kind
 
 
 def test_every_message_crosses_the_pipe_as_it_is() -> None:

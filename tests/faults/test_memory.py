@@ -4,6 +4,7 @@ import resource
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,6 @@ def test_no_memory_in_the_middle_of_tuning(
     daemon = live_daemon(model__name="smollm2-135m", model__engine="transformers", memory__enabled=False)
     root = new_shop(daemon.folder / "shop")
     engine = daemon.engine()
-    told = []
     with daemon.http() as http, daemon.http() as other, ThreadPoolExecutor(1) as pool:
 
         def running(http: httpx2.Client) -> str:
@@ -43,18 +43,14 @@ def test_no_memory_in_the_middle_of_tuning(
 
         index = {"root": str(root), "action": "wait"}
         assert http.post("/v1/index", json=index).status_code == 200
-        for seed in range(1):
-            asked = pool.submit(complete, seed, 8, 40)
-            daemon.until(lambda asked=asked: asked.done() or "tune" in running(other))
-            engine.rlimit(psutil.RLIMIT_AS, (2**20, resource.RLIM_INFINITY))
-            answer = asked.result(120)
-            told.append("done" if answer.status_code == 200 else answer.json()["error"]["type"])
-            if answer.status_code != 200:
-                assert answer.json()["error"]["hint"]
-            if engine.is_running():
-                engine.rlimit(psutil.RLIMIT_AS, UNLIMITED)
-            else:
-                engine = daemon.engine()
-            assert complete(100 + seed, 1, 40).status_code == 200
-    assert set(told) <= {"done", "engine-out-of-memory", "engine-crashed", "engine-failed"}, told
-    assert set(told) - {"done"}, "nothing wanted more memory"
+        asked = pool.submit(complete, 0, 8, 40)
+        daemon.until(lambda: asked.done() or "tune" in running(other))
+        engine.rlimit(psutil.RLIMIT_AS, (2**20, resource.RLIM_INFINITY))
+        answer = asked.result(120)
+        told = "done" if answer.status_code == 200 else answer.json()["error"]["type"]
+        if answer.status_code != 200:
+            assert answer.json()["error"]["hint"]
+        with suppress(psutil.NoSuchProcess):  # it may have ended; the next request starts another
+            engine.rlimit(psutil.RLIMIT_AS, UNLIMITED)
+        assert complete(100, 1, 40).status_code == 200
+    assert told in {"engine-out-of-memory", "engine-crashed", "engine-failed"}, "nothing wanted more memory"

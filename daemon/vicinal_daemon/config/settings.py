@@ -68,10 +68,10 @@ class ModelSettings(_Section):
         description="Where the model runs; auto takes CUDA, then Apple's Metal (mps), then the CPU.",
         json_schema_extra=_NOT_FROM_REPO,
     )
-    precision: Literal["float32", "bfloat16"] = Field(
-        default="float32",
-        description="What torch computes the model with. bfloat16 takes half the memory; training is about twice as "
-        "fast on devices with units for it (CUDA; CPUs with AMX), and far slower on others. Adapters learn in float32.",
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        description="What torch computes the model with; auto is bfloat16 where the device has units for it (CUDA; "
+        "CPUs with AMX), else float32. Adapters learn in float32 in any case.",
         json_schema_extra=_NOT_FROM_REPO,
     )
     engine: Literal["auto", "transformers", "llama"] = Field(

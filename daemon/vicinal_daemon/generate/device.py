@@ -1,17 +1,16 @@
 """What a model computes on, and with which numbers.
 
-Owns the choice of the device, and the one thing that PyTorch needs to be quick with the smaller numbers. It knows no
-model files.
+Owns both choices. It knows no model files.
 """
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Literal
 
 import torch
 
 from vicinal_daemon.errors import ModelUnusable
 
-Precision = Literal["float32", "bfloat16"]
-DTYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -27,6 +26,25 @@ def choose_device(wanted: str) -> torch.device:
     return torch.device(wanted)
 
 
+def choose_dtype(wanted: Precision, device: torch.device) -> torch.dtype:
+    """`auto` is bfloat16 where the device has units that multiply matrices of it, else float32.
+
+    By what the device says of itself, not by a measurement: the same machine must always give the same answer. Without
+    such units bfloat16 can be orders of magnitude slower.
+    """
+    if wanted == "auto":
+        return torch.bfloat16 if _has_units(device) else torch.float32
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[wanted]
+
+
+def _has_units(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    # Of CPUs Intel's AMX is the kind that was tried; an older torch cannot be asked.
+    capabilities: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return device.type == "cpu" and bool(capabilities.get("amx_bf16"))
+
+
 def dtype_name(dtype: torch.dtype) -> str:
     """As people write it.
 
@@ -34,14 +52,3 @@ def dtype_name(dtype: torch.dtype) -> str:
     'bfloat16'
     """
     return str(dtype).removeprefix("torch.")
-
-
-def quicken_head(model: Any) -> None:
-    """Let the output head of a bfloat16 model read its rows as a matrix.
-
-    The last of a text's rows are a view with the strides of all of them; PyTorch takes such a product for a batch, and
-    copies the transposed weights each time, which takes longer than all layers together.
-    """
-    model.get_output_embeddings().register_forward_pre_hook(
-        lambda _, inputs: (inputs[0].reshape(-1, inputs[0].shape[-1]).view(inputs[0].shape), *inputs[1:])
-    )

@@ -16,9 +16,10 @@ from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from vicinal_daemon.errors import ModelDamaged
+from vicinal_daemon.generate.bfloat16 import fit_for_cpu
 from vicinal_daemon.generate.codec import Codec
 from vicinal_daemon.generate.decode import Logits, greedy
-from vicinal_daemon.generate.device import DTYPES, Precision, choose_device, quicken_head
+from vicinal_daemon.generate.device import Precision, choose_device, choose_dtype
 from vicinal_daemon.generate.drafting import Drafting, pieces
 from vicinal_daemon.generate.engine import READ_AT_ONCE, Cancelled, Generated, How, Mix, Recall, StopRule
 from vicinal_daemon.generate.prefix import Known, Prefixes
@@ -70,7 +71,7 @@ class TransformersEngine:
         self.name = name or folder.name
         self.device = choose_device(device)
         self.device_name = str(self.device)
-        self.dtype = DTYPES[precision]
+        self.dtype = choose_dtype(precision, self.device)
         self.codec = Codec(folder)
         transformers_logging.disable_progress_bar()
         transformers_logging.set_verbosity_error()
@@ -84,8 +85,8 @@ class TransformersEngine:
                 hint="fetch it again: vicinal models pull --force, or choose another with --model",
             ) from error
         self.model.to(self.device).eval().requires_grad_(False)
-        if self.dtype == torch.bfloat16:
-            quicken_head(self.model)
+        if self.dtype == torch.bfloat16 and self.device.type == "cpu":
+            fit_for_cpu(self.model)
         self.first = first_to_learn(self.model, depth)
         self.trunk = trunk_of(self.model, self.first)
         self.prefixes = Prefixes()

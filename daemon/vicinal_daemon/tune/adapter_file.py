@@ -18,7 +18,7 @@ SUFFIX: Final = ".safetensors"
 BASE: Final = "base"
 """The start of an adapter that starts from none."""
 
-OBJECTIVE: Final = 2
+OBJECTIVE: Final = 3
 """Counts what a step above the trunk has lowered (`tune/objective.py`): what another one taught is not taken for this
 one's. In the `settings_digest` of what is tuned for a request."""
 

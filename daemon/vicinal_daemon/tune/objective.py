@@ -4,9 +4,10 @@ Owns which part of a forward pass is done once for each text, and of which token
 what is done with the gradient.
 """
 
+import itertools
 import math
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -15,10 +16,14 @@ import torch
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from vicinal_daemon.generate.bfloat16 import linear
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 
 FREQUENT_TOKENS = 4096
 """The tokens with the smallest ids always count: a byte-pair vocabulary is in the order of frequency."""
+
+EVEN = 256
+"""Tokens that count are a multiple of so many, so that few shapes occur (`generate/bfloat16.py`)."""
 
 SAMPLED_TOKENS = 4096
 """Of all other tokens, drawn for each text."""
@@ -100,9 +105,9 @@ class _Sampled:
     """
 
     def __init__(self, head: torch.Tensor, examples: Sequence[Sequence[int]]) -> None:
-        frequent = range(min(len(head), FREQUENT_TOKENS))
         self._head = head.detach()
-        counted = torch.tensor(sorted({*frequent, *(token for ids in examples for token in ids)}))
+        self._multiply = linear if head.dtype == torch.bfloat16 and head.device.type == "cpu" else functional.linear
+        counted = torch.tensor(_counted(len(head), {token for ids in examples for token in ids}))
         self._place = torch.zeros(len(head), dtype=torch.long)
         self._place[counted] = torch.arange(len(counted))
         self._weight = self._rows(counted)
@@ -113,11 +118,11 @@ class _Sampled:
     def loss(self, outputs: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
         """Of the tokens behind the first, given the (n, d) that the output head reads."""
         read, places = outputs[:-1], self._place[torch.tensor(ids[1:])].to(outputs.device)
-        logits = (read @ self._weight.T).float()
+        logits = self._multiply(read, self._weight).float()
         if len(self._others):
             drawn = self._drawn(ids)
             stands_for = math.log(len(self._others) / len(drawn))
-            logits = torch.cat([logits, (read @ self._rows(drawn).T).float() + stands_for], -1)
+            logits = torch.cat([logits, self._multiply(read, self._rows(drawn)).float() + stands_for], -1)
         return functional.cross_entropy(logits, places)
 
     def _drawn(self, ids: Sequence[int]) -> torch.Tensor:
@@ -127,3 +132,10 @@ class _Sampled:
 
     def _rows(self, tokens: torch.Tensor) -> torch.Tensor:
         return self._head[tokens.to(self._head.device)]
+
+
+def _counted(vocabulary: int, of_the_run: Set[int]) -> list[int]:
+    """The frequent tokens and those of a run, in order, and some more until they are a multiple of `EVEN`."""
+    found = {*range(min(vocabulary, FREQUENT_TOKENS)), *of_the_run}
+    rare = (token for token in range(FREQUENT_TOKENS, vocabulary) if token not in found)
+    return sorted(found | set(itertools.islice(rare, -len(found) % EVEN)))

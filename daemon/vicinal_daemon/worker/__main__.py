@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from vicinal_daemon.errors import EngineFailed, EngineOutOfMemory, error_type
 from vicinal_daemon.worker import frames
-from vicinal_daemon.worker.messages import Done, Envelope, Failed, Piece, Result, Unit
+from vicinal_daemon.worker.messages import NO_MEMORY_FOR_GOOD, Done, Envelope, Failed, Piece, Result, Unit
 from vicinal_indexer.errors import VicinalError
 from vicinal_indexer.priority import step_back
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 NICENESS = 5
 SIGN_SECONDS = 0.02
 """At most one sign of life in so long."""
+
+_NEVER_AGAIN = "could not create a primitive"
+"""oneDNN has found no memory for code; it says so of the same product ever after."""
 
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "cannot allocate memory")
 
@@ -110,6 +113,9 @@ def _outcome(bench: "Bench", line: Line, number: int, unit: Unit) -> Result | Fa
         return Failed(error_type(type(error)), error.message, error.hint)
     except Exception as error:  # noqa: BLE001 - whatever it is, it costs one unit
         traceback.print_exc()
+        if _NEVER_AGAIN in str(error):
+            sys.stderr.flush()
+            os._exit(NO_MEMORY_FOR_GOOD)
         kind = EngineOutOfMemory if _is_out_of_memory(error) else EngineFailed
         return Failed(error_type(kind), f"{type(unit).__name__} failed: {error!r}", "")
 

@@ -11,6 +11,9 @@ from typing import Literal
 
 from vicinal_daemon.target import Target
 
+NO_MEMORY_FOR_GOOD = 4
+"""The code with which an engine process ends that found no memory, and would not work again if there were some."""
+
 
 @dataclass(frozen=True, slots=True)
 class Code:
@@ -55,7 +58,7 @@ class Load:
     engine: Literal["auto", "transformers", "llama"]
     device: str
     depth: float
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
     copies: Path | None = None
     copy: Literal["auto", "keep", "f16", "q8_0"] = "auto"
 

@@ -20,7 +20,7 @@ import psutil
 from vicinal_daemon.errors import EngineCrashed, EngineFailed, EngineHung, EngineOutOfMemory, errors_by_type
 from vicinal_daemon.machine import many_threads_again
 from vicinal_daemon.worker import frames
-from vicinal_daemon.worker.messages import Envelope, Failed, Load, Piece, Result, Unit
+from vicinal_daemon.worker.messages import NO_MEMORY_FOR_GOOD, Envelope, Failed, Load, Piece, Result, Unit
 from vicinal_indexer.errors import VicinalError
 
 OnPiece = Callable[[str], None]
@@ -183,7 +183,7 @@ class EngineProcess:
             self._child.stdin.close()
         code = await self._child.wait()
         self.memory_bytes = 0
-        self._verdict = self._verdict or EngineCrashed(_obituary(code))
+        self._verdict = self._verdict or _obituary(code)
         self._settle(self._verdict)
 
     def _take(self, envelope: Envelope) -> None:
@@ -235,9 +235,11 @@ def _error(failed: Failed) -> VicinalError:
     return kind(failed.message, hint=failed.hint)
 
 
-def _obituary(code: int) -> str:
+def _obituary(code: int) -> EngineFailed:
+    if code == NO_MEMORY_FOR_GOOD:
+        return EngineOutOfMemory("the engine found no memory, and ended")
     if code >= 0:
-        return f"the engine process ended with code {code}"
+        return EngineCrashed(f"the engine process ended with code {code}")
     name = signal.Signals(-code).name
     guess = "; perhaps the system ran out of memory" if name == "SIGKILL" else ""
-    return f"the engine process died of {name}{guess}"
+    return EngineCrashed(f"the engine process died of {name}{guess}")
