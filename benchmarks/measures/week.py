@@ -8,7 +8,8 @@ import os
 import statistics
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -146,19 +147,27 @@ def _between(client: Client, root: Path, turn: int, week: Week) -> None:
 
 def _sample(client: Client, home: House, week: Week, begun: float, life: int, latencies: list[float]) -> Sample:
     serving = psutil.Process(client.connection.pid)
-    family = [serving, *serving.children(recursive=True)]
+    family = list(_held(serving, *serving.children(recursive=True)))
     disk = sum(path.stat().st_size for path in (home.folder / "data").rglob("*") if path.is_file())
     return Sample(
         seconds=time.monotonic() - begun,
         life=life,
         keys=week.keys,
-        daemon_mb=serving.memory_info().rss / MB,
-        engine_mb=sum(process.memory_info().rss for process in family[1:]) / MB,
-        handles=sum(process.num_fds() if os.name == "posix" else process.num_handles() for process in family),
-        threads=sum(process.num_threads() for process in family),
+        daemon_mb=family[0][0] / MB,
+        engine_mb=sum(resident for resident, _, _ in family[1:]) / MB,
+        handles=sum(handles for _, handles, _ in family),
+        threads=sum(threads for _, _, threads in family),
         disk_mb=disk / MB,
         latency_ms=statistics.median(latencies) if latencies else 0.0,
     )
+
+
+def _held(*processes: psutil.Process) -> Iterator[tuple[int, int, int]]:
+    """Bytes, handles and threads of each; one that has just ended (a `git` of the daemon's) holds nothing."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            handles = process.num_fds() if os.name == "posix" else process.num_handles()
+            yield process.memory_info().rss, handles, process.num_threads()
 
 
 def _two_branches(root: Path) -> None:

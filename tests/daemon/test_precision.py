@@ -53,7 +53,7 @@ def test_products_have_few_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
     even = EvenLinear(12, 5)
     even.load_state_dict(plain.state_dict())
     monkeypatch.setattr(torch.nn.functional, "linear", counted)
-    for count in range(1, 4 * ROWS):
+    for count in range(1, 2 * ROWS + 5):
         texts = [torch.randn(1, count + 3, 12)[:, 3:].requires_grad_() for _ in range(2)]
         texts[1].data.copy_(texts[0].data)
         for rows, layer in zip(texts, (plain, even), strict=True):
@@ -61,7 +61,7 @@ def test_products_have_few_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
         torch.testing.assert_close(even(texts[0]), plain(texts[0]))
         torch.testing.assert_close(texts[1].grad, texts[0].grad)
     by_even = {shape[0] for shape in seen if len(shape) == 2}
-    assert by_even == {*range(1, FEW + 1), ROWS, 2 * ROWS, 3 * ROWS, 4 * ROWS}
+    assert by_even == {1, FEW, ROWS, 2 * ROWS, 3 * ROWS}
 
 
 def test_a_model_on_a_cpu_is_made_for_it(half: TransformersEngine, whole: TransformersEngine) -> None:

@@ -13,11 +13,11 @@ from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
-ROWS = 32
-"""Products have a multiple of so many rows: two of the units' tiles."""
+ROWS = 64
+"""Products have a multiple of so many rows: four of the units' tiles."""
 
 FEW = 8
-"""Up to so many rows a product stays as it is: what is written, a token or a guess of some at a time."""
+"""Up to so many rows are made so many, but for a single one: what is written, a token or a guess of some at a time."""
 
 ATTENTION = "sdpa_in_float32"
 
@@ -30,7 +30,7 @@ def linear(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None =
     """
     matrix = rows.reshape(-1, rows.shape[-1])
     count = len(matrix)
-    more = -count % ROWS if count > FEW else 0
+    more = -count % (ROWS if count > FEW else FEW) if count > 1 else 0
     found = functional.linear(functional.pad(matrix, (0, 0, 0, more)) if more else matrix, weight, bias)
     return found[:count].view(*rows.shape[:-1], -1)
 
