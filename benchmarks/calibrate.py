@@ -19,8 +19,9 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from vicinal_daemon.evaluate.record import Evidence
 from vicinal_daemon.uncertainty import calibration, fitting
-from vicinal_daemon.uncertainty.features import GROUPS, MEASURED_ONLY, clues_of
+from vicinal_daemon.uncertainty.features import GROUPS, MEASURED_ONLY
 from vicinal_daemon.uncertainty.scoring import Estimate
 from vicinal_indexer.errors import InputError, VicinalError
 
@@ -103,21 +104,11 @@ def read(files: Sequence[Path], modes: set[str]) -> Read:
 
 
 def take(record: dict[str, Any], found: Read) -> Iterator[fitting.Answered]:
-    evidence = record["evidence"]
-    if evidence["first_entropy"] is None:
+    evidence = Evidence(**record["evidence"])
+    if evidence.first_entropy is None:
         found.left_out["no entropy"] += 1
         return
-    clues = clues_of(
-        record["text"],
-        evidence["log_probabilities"],
-        first_entropy=evidence["first_entropy"],
-        sigma_0=evidence["sigma_0"],
-        sigma_n=evidence["sigma_n"],
-        sigma_inf=evidence["sigma_inf"],
-        similarity=evidence["similarity"],
-        change=evidence["change"],
-        unmixed=evidence.get("unmixed"),
-    )
+    clues = evidence.clues(record["text"])
     if clues is None:
         found.left_out["nothing shown"] += 1
         return

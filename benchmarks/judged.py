@@ -3,10 +3,12 @@
 Reads `benchmarks/records/*.jsonl` (or the files named), which `vicinal eval` wrote as `benchmarks/repositories.md`
 says, and measures nothing. Only tasks that were measured in all modes count. Of each repository the best prompt-only
 mode is the one with the least mean bits per byte on it; for all together each one's own is taken, in favour of prompts.
+The confidence is that of the calibration which comes with the package now, from the evidence in the records; with
+`--calibration` that of another one, with `--as-recorded` what was said then.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from vicinal_daemon.evaluate.modes import IN_FILE
 from vicinal_daemon.evaluate.record import Record, by_mode, read_all
 from vicinal_daemon.evaluate.report import WORSE_BY, bits, exact, values
 from vicinal_daemon.evaluate.statistics import Interval, difference, ratio
+from vicinal_daemon.uncertainty import Belief, calibration
 from vicinal_daemon.uncertainty.scoring import (
     Estimate,
     auroc,
@@ -39,6 +42,7 @@ NAMES = {
 ALL = "all"
 
 Grouped = dict[str, list[Record]]
+Confidence = Callable[[Record], float]
 
 
 def told(found: Interval | Estimate) -> str:
@@ -69,7 +73,12 @@ def modes_table(by_name: dict[str, Grouped]) -> None:
         print(f"| {name} (`{mode}`) | {' | '.join(cells)} |")
 
 
-def goals_table(by_name: dict[str, Grouped]) -> None:
+def confidence_by(belief: Belief) -> Confidence:
+    """What is said of a record's text by another calibration than when it was measured."""
+    return lambda record: belief.in_text(record.evidence.clues(record.text))
+
+
+def goals_table(by_name: dict[str, Grouped], confidence: Confidence) -> None:
     """The goals that these records can tell of."""
     rows: dict[str, list[str]] = {}
     for grouped in by_name.values():
@@ -77,7 +86,7 @@ def goals_table(by_name: dict[str, Grouped]) -> None:
         best = grouped.get("best") or grouped[best_prompt(grouped)]
         own, rival = values(full, bits), values(best, bits)
         right = values(full, exact)
-        claimed = values(full, lambda record: record.confidence)
+        claimed = values(full, confidence)
         sums = values(full, lambda record: float(np.sum(record.evidence.log_probabilities)))
         means = values(full, lambda record: float(np.mean(record.evidence.log_probabilities or (0.0,))))
         found = {
@@ -133,6 +142,8 @@ def draw(by_name: dict[str, Grouped], file: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", type=Path, nargs="*", help="records; default: those in benchmarks/records")
+    parser.add_argument("--calibration", type=Path, help="judge the confidence of this one")
+    parser.add_argument("--as-recorded", action="store_true", help="judge the confidence that the records have")
     parser.add_argument("--svg", type=Path, help="draw them into this file")
     chosen = parser.parse_args()
     files = chosen.files or sorted(RECORDS.glob("*.jsonl"))
@@ -143,7 +154,11 @@ def main() -> None:
     by_name = {name: by_mode(record for record in records if record.repo == name) for name in names}
     by_name[ALL] = together(list(by_name.values()))
     modes_table(by_name)
-    goals_table(by_name)
+    used = calibration.default_calibration()
+    if chosen.calibration is not None:
+        used = calibration.parsed(chosen.calibration.read_text("utf-8"), chosen.calibration.name)
+    by_now = confidence_by(Belief(used.calibrator))
+    goals_table(by_name, (lambda record: record.confidence) if chosen.as_recorded else by_now)
     if chosen.svg is not None:
         draw(by_name, chosen.svg)
 

@@ -12,7 +12,6 @@ from vicinal_daemon.evaluate.record import Evidence, Record
 from vicinal_daemon.evaluate.tasks import Task
 from vicinal_daemon.neighbourhood import Choice
 from vicinal_daemon.uncertainty import Belief
-from vicinal_daemon.uncertainty.features import clues_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +49,6 @@ def record_of(repo: str, task: Task, mode: Mode, choice: Choice, outcome: Outcom
         base_text_same=written.shown == outcome.base.shown,
         unmixed=tuple(round(value, 5) for value in written.unmixed),
     )
-    clues = clues_of(
-        written.shown,
-        written.log_probabilities,
-        first_entropy=written.generated.first_entropy,
-        sigma_0=selection.sigma_0,
-        sigma_n=selection.sigma_n,
-        sigma_inf=selection.sigma_inf,
-        similarity=choice.similarity,
-        change=outcome.change,
-        unmixed=written.unmixed,
-    )
     return Record(
         repo=repo,
         task=task.id,
@@ -79,7 +67,7 @@ def record_of(repo: str, task: Task, mode: Mode, choice: Choice, outcome: Outcom
         steps=outcome.steps,
         scale=outcome.scale,
         seconds=outcome.seconds,
-        confidence=belief.in_text(clues),
+        confidence=belief.in_text(evidence.clues(written.shown)),
         evidence=evidence,
         curve=outcome.curve,
         context_loss=outcome.context_loss,

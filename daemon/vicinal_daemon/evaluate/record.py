@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from vicinal_daemon.errors import RecordsMismatch, RecordsUnusable
+from vicinal_daemon.uncertainty.features import Clues, clues_of
 from vicinal_indexer.errors import WrittenByLater
 
 FORMAT = 1
@@ -41,6 +42,22 @@ class Evidence:
     change: float | None
     base_text_same: bool
     unmixed: tuple[float, ...] | None = None
+
+    def clues(self, text: str) -> Clues | None:
+        """What the confidence in `text` rests on; None if nothing is shown, or the entropy is not known."""
+        if self.first_entropy is None:
+            return None
+        return clues_of(
+            text,
+            self.log_probabilities,
+            first_entropy=self.first_entropy,
+            sigma_0=self.sigma_0,
+            sigma_n=self.sigma_n,
+            sigma_inf=self.sigma_inf,
+            similarity=self.similarity,
+            change=self.change,
+            unmixed=self.unmixed,
+        )
 
 
 @dataclass(frozen=True, slots=True)
