@@ -80,8 +80,8 @@ class TestCalibrator:
         right = (rng.random(60) < probability(rows @ [1.0, -0.5, 0.0])).astype(float)
         right[:2] = 0, 1
         found = fit("abc", rows, right, penalty=penalty)
-        p = probability(found.logits(rows))
         standard = (rows - found.means) / found.scales
+        p = probability(standard @ found.weights + found.bias)  # not `logits`, which are cut at `MOST_LOGIT`
         assert standard.T @ (p - right) + penalty * np.array(found.weights) == pytest.approx(np.zeros(3), abs=1e-4)
         assert p.sum() == pytest.approx(right.sum(), abs=1e-4)
         again = fit("abc", rows * scale + shift, right, penalty=penalty)
