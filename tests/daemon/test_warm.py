@@ -161,7 +161,7 @@ def test_it_is_trained_when_idle_and_serves_what_has_no_time(shop: Path, scene: 
         await on.until(lambda: on.told == "6 steps, 100% kept")
         assert [state.warm for state in on.daemon.state().workspaces] == [on.told]
         assert [event.done for event in on.events if event.total] == [1, 2, 3, 4, 5, 6]
-        assert on.checkpoints == []
+        await on.until(lambda: on.checkpoints == [])
 
     scene(act)
 
@@ -210,7 +210,7 @@ def test_a_short_course_serves_until_the_whole_one_is_done_whatever_comes_betwee
         assert (len(begin.examples), begin.done + on.steps) == (12, 12)
         assert begin.done >= 4  # it went on
         await on.until(lambda: on.told == "12 steps, 100% kept")
-        assert on.checkpoints == []
+        await on.until(lambda: on.checkpoints == [])
 
     scene(first, warm__steps=12, warm__idle_seconds=1000)
     scene(second, warm__steps=12)
