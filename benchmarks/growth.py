@@ -50,17 +50,21 @@ def measure(way: str, texts: int, seed: int) -> tuple[list[int], float]:
     recipe = tuning_settings(settings)
     chance, spans, me = random.Random(seed), engine.codec.offsets(CODE), psutil.Process()  # noqa: S311
     held, begun = [me.memory_info().rss], time.process_time()
+
+    def study(wardrobe: Wardrobe) -> None:
+        start, length = chance.randrange(len(spans) - 300), chance.randrange(33, 257)
+        text = CODE[spans[start][0] : spans[start + length][0]]
+        run = TuningRun(engine, wardrobe, [text], recipe)
+        while run.done < run.steps:
+            run.step()
+        with wardrobe.wearing(run.adapter()):
+            engine.generate(Prompt(text, (0, len(text))), lambda _: False, max_tokens=4)
+
     with Wardrobe(engine) as wardrobe:
-        for number in range(texts):
-            start, length = chance.randrange(len(spans) - 300), chance.randrange(33, 257)
-            text = CODE[spans[start][0] : spans[start + length][0]]
-            run = TuningRun(engine, wardrobe, [text], recipe)
-            while run.done < run.steps:
-                run.step()
-            with wardrobe.wearing(run.adapter()):
-                engine.generate(Prompt(text, (0, len(text))), lambda _: False, max_tokens=4)
-            if (number + 1) % (texts // QUARTERS) == 0:
-                held.append(me.memory_info().rss)
+        for _ in range(QUARTERS):
+            for _ in range(texts // QUARTERS):
+                study(wardrobe)
+            held.append(me.memory_info().rss)
     return held, time.process_time() - begun
 
 

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -380,14 +381,20 @@ def test_the_pauses_between_starts_grow_to_a_bound() -> None:
     assert pause_seconds(10_000) == 30
 
 
-def child(**options: Any) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "vicinal_daemon.worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        **options,
-    )
+def child(*what: str) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, *(what or ("-m", "vicinal_daemon.worker"))]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+@contextmanager
+def asked(script: str) -> Iterator[tuple["subprocess.Popen[bytes]", Any, Any]]:
+    """An engine that `script` starts and that was asked for unit 7: the process, its input and its output."""
+    with child("-c", script) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(frames.pack(Envelope(7, Drop("none"))))
+        process.stdin.flush()
+        yield process, process.stdin, process.stdout
 
 
 @pytest.mark.parametrize(
@@ -445,16 +452,10 @@ def test_what_native_code_prints_does_not_come_between_frames() -> None:
         "worker.step_back = lambda _: os.write(1, b'llama_model_loader: noise')\n"
         "worker.main()\n"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
+    with asked(script) as (process, source, sink):
         assert process.stderr is not None
-        process.stdin.write(frames.pack(Envelope(7, Drop("none"))))
-        process.stdin.flush()
-        assert frames.read(process.stdout) == Envelope(0, Done())  # type: ignore[arg-type]
-        process.stdin.close()
+        assert frames.read(sink) == Envelope(0, Done())
+        source.close()
         assert b"noise" in process.stderr.read()
 
 
@@ -474,18 +475,9 @@ def test_what_fails_in_the_engine_is_told_apart(message: str, kind: str) -> None
         "bench.Bench.do = do\n"
         "worker.main()\n"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(frames.pack(Envelope(7, Drop("none"))))
-        process.stdin.flush()
-        told = None
-        while (envelope := frames.read(process.stdout)) is not None and told is None:
-            told = envelope.body if envelope.number == 7 else None
-            if isinstance(told, Failed):
-                process.stdin.close()
+    with asked(script) as (process, source, sink):
+        told = next((one.body for one in iter(lambda: frames.read(sink), None) if one.number == 7), None)
+        source.close()
     said = told.kind if isinstance(told, Failed) else error_type(type(_obituary(process.returncode)))
     assert said == kind
 

@@ -22,6 +22,11 @@ FEW = 8
 ATTENTION = "sdpa_in_float32"
 
 
+def is_compiled(dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether products of such numbers on such a device are compiled for each shape."""
+    return dtype == torch.bfloat16 and device.type == "cpu"
+
+
 def linear(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """As PyTorch's, with rows of zeros that are taken off what comes out; of any type, but only bfloat16 gains by it.
 

@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from vicinal_daemon.errors import ModelDamaged
-from vicinal_daemon.generate.bfloat16 import fit_for_cpu
+from vicinal_daemon.generate.bfloat16 import fit_for_cpu, is_compiled
 from vicinal_daemon.generate.codec import Codec
 from vicinal_daemon.generate.decode import Logits, greedy
 from vicinal_daemon.generate.device import Precision, choose_device, choose_dtype
@@ -85,7 +85,7 @@ class TransformersEngine:
                 hint="fetch it again: vicinal models pull --force, or choose another with --model",
             ) from error
         self.model.to(self.device).eval().requires_grad_(False)
-        if self.dtype == torch.bfloat16 and self.device.type == "cpu":
+        if is_compiled(self.dtype, self.device):
             fit_for_cpu(self.model)
         self.first = first_to_learn(self.model, depth)
         self.trunk = trunk_of(self.model, self.first)

@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from vicinal_daemon.generate.bfloat16 import linear
+from vicinal_daemon.generate.bfloat16 import is_compiled, linear
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 
 FREQUENT_TOKENS = 4096
@@ -106,7 +106,7 @@ class _Sampled:
 
     def __init__(self, head: torch.Tensor, examples: Sequence[Sequence[int]]) -> None:
         self._head = head.detach()
-        self._multiply = linear if head.dtype == torch.bfloat16 and head.device.type == "cpu" else functional.linear
+        self._multiply = linear if is_compiled(head.dtype, head.device) else functional.linear
         counted = torch.tensor(_counted(len(head), {token for ids in examples for token in ids}))
         self._place = torch.zeros(len(head), dtype=torch.long)
         self._place[counted] = torch.arange(len(counted))
