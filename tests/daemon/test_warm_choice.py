@@ -1,9 +1,11 @@
 """What the repository's own adapter studies."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vicinal_daemon.background import choose
 from vicinal_daemon.background.choose import HELD_OUT, WarmOrder, warm_order
 from vicinal_indexer.embed import StaticEmbedder
 from vicinal_indexer.types import Candidate, Chunk, digest
@@ -39,7 +41,6 @@ def test_the_order(counts: list[int], count: int, seed: int) -> None:
     assert set(picked + held_out) <= {c.chunk.content_hash for c in found}
     assert len(held_out) == min(HELD_OUT, int(0.1 * len(found)))
     assert len(picked) <= min(count, len(found) - len(held_out))
-    assert 0 <= order.explained <= 1
     assert not picked or np.isclose(sum(order.shares), 1)
     again = warm_order(found, count, seed)
     assert (again.picks, again.held_out, again.shares) == (order.picks, order.held_out, order.shares)
@@ -52,8 +53,27 @@ def test_a_few_picks_cover_what_the_repository_is_about() -> None:
     assert list(order.shares) == sorted(order.shares, reverse=True)
 
 
-def test_more_picks_explain_more_and_begin_alike() -> None:
+def test_more_picks_begin_alike() -> None:
     found = candidates([20, 20, 20, 20])
     few, many = (warm_order(found, count, seed=1) for count in (4, 16))
     assert many.picks[:4] == few.picks
-    assert many.explained > few.explained
+
+
+@given(st.integers(8, 40), st.integers(1, 120), st.integers(0, 5))
+def test_many_candidates_choose_in_groups(group: int, count: int, seed: int) -> None:
+    found = candidates([60, 20, 10, 10])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(choose, "GROUP", group)
+        order = warm_order(found, count, seed)
+    pool = len(found) - len(order.held_out)
+    assert len(order.picks) == len({c.chunk.content_hash for c in order.picks}) == min(count, pool)
+    assert not {c.chunk.content_hash for c in order.picks} & {c.chunk.content_hash for c in order.held_out}
+    assert np.isclose(sum(order.shares), 1)
+
+
+@given(st.integers(0, 20))
+def test_what_groups_choose_covers_the_repository(seed: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(choose, "GROUP", 16)
+        order = warm_order(candidates([60, 20, 20, 20]), 12, seed)
+    assert len(set(topics(order))) == 4

@@ -7,7 +7,7 @@ does not know when or how it is studied. Everything here may take long; call it 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vicinal_daemon.background.choose import warm_order
+from vicinal_daemon.background.choose import split, warm_order
 from vicinal_daemon.config import Settings
 from vicinal_daemon.models import ModelFiles
 from vicinal_daemon.tune.adapter_file import AdapterInfo, Pick, adapter_key, settings_digest
@@ -17,11 +17,17 @@ from vicinal_daemon.worker.messages import Code
 from vicinal_daemon.workspaces import Workspace
 from vicinal_indexer.types import Candidate
 
-SAMPLE = 512
+SAMPLE = 4096
 """Chunks of the repository that are looked at."""
 
-FIRST_STEPS = 64
-"""Of a short course that comes before one of twice as many or more, so that there is soon something to wear."""
+FIRST_STEPS, COURSE_GROWTH = 64, 5
+"""Steps of the first course, and how many times as many each next one has, up to `warm.steps`: there is soon something
+to wear, and all short ones together take less than a third of the time of the whole."""
+
+WORN = (0.7, 0.35)
+"""The guard chooses from these scales. Between the weights of the base and those of long training there are some as
+good as the latter where they are good, and better where they are not (Wortsman et al., "Robust Fine-Tuning of Zero-Shot
+Models", 2022; here RESULTS.md, "How much of the repository's own adapter is worn")."""
 
 FEWEST_CHUNKS = 16
 """A repository with fewer has nothing to teach that a request would not find."""
@@ -55,10 +61,16 @@ def tuning_digest(settings: Settings) -> str:
     return settings_digest({**tuning, **own, "seed": settings.seed})
 
 
-def first_course(settings: Settings) -> Settings:
-    """As they are, but for the short course."""
-    steps = min(FIRST_STEPS, settings.warm.steps)
-    return settings.model_copy(update={"warm": settings.warm.model_copy(update={"steps": steps})})
+def courses(settings: Settings) -> list[Settings]:
+    """As they are, but for the number of steps: of each course, the shortest first; the last is `settings`.
+
+    None has less than twice as many steps as the one before.
+    """
+    steps, found = FIRST_STEPS, []
+    while 2 * steps <= settings.warm.steps:
+        found.append(settings.model_copy(update={"warm": settings.warm.model_copy(update={"steps": steps})}))
+        steps *= COURSE_GROWTH
+    return [*found, settings]
 
 
 def plan_lesson(
@@ -68,7 +80,7 @@ def plan_lesson(
     store: AdapterStore,
     checkpoints: Checkpoints,
     *,
-    first: bool,
+    taken: str,
 ) -> Lesson | None:
     """What there is to study: what a checkpoint was studying if all of that is still there, else a new choice.
 
@@ -76,8 +88,8 @@ def plan_lesson(
     learned of code which is gone must go too.
 
     Args:
-        first: whether there is nothing yet to wear. It is the short course then, unless the whole has begun
-            or is short itself.
+        taken: the `tuning_digest` of the course whose adapter stands; "" if none does. A longer one comes next: that
+            which has begun, else the shortest; of a repository too small for twice its steps, the whole.
 
     Returns:
         None where there is too little code.
@@ -89,24 +101,29 @@ def plan_lesson(
     candidates = workspace.index(OPEN_SECONDS).sample(SAMPLE, settings.seed)
     if len(candidates) < FEWEST_CHUNKS:
         return None
-    found = checkpoints.load(root)
-    has_begun = found is not None and found.tuning == tuning_digest(settings)
-    if first and not has_begun and min(settings.warm.steps, len(candidates)) >= 2 * FIRST_STEPS:
-        settings = first_course(settings)
-    tuning = tuning_digest(settings)
-    order = warm_order(candidates, settings.warm.steps, settings.seed)
     by_place = {(c.chunk.path, c.chunk.content_hash): c for c in candidates}
+    ahead = courses(settings)
+    ahead = ahead[[tuning_digest(course) for course in ahead].index(taken) + 1 if taken else 0 :]
+    found = checkpoints.load(root)
+    begun = [course for course in ahead if found is not None and found.tuning == tuning_digest(course)]
     if found is not None and not (
-        (found.fingerprint, found.tuning) == (files.fingerprint, tuning)
+        begun
+        and found.fingerprint == files.fingerprint
         and all((pick.path, pick.content_hash) in by_place for pick in found.picks)
     ):
         checkpoints.clear(root)
         found = None
+    long_enough = (course for course in ahead[:-1] if 2 * course.warm.steps <= len(candidates))
+    settings = begun[0] if found is not None else next(long_enough, settings)
+    tuning = tuning_digest(settings)
     if found is not None:
         picks, studied = found.picks, tuple(by_place[pick.path, pick.content_hash] for pick in found.picks)
+        held_out = tuple(split(candidates, settings.seed)[0])
     else:
+        order = warm_order(candidates, settings.warm.steps, settings.seed)
         pairs = zip(order.picks, order.shares, strict=True)
         picks, studied = tuple(Pick(c.chunk.path, c.chunk.content_hash, share) for c, share in pairs), order.picks
+        held_out = order.held_out
     known = {pick.content_hash for pick in picks}  # of a checkpoint, when another chunk than before is held out
     key = adapter_key(root, files.fingerprint, tuning, picks)
     info = AdapterInfo(
@@ -124,8 +141,8 @@ def plan_lesson(
         pinned=False,
         file=store.path_for(key),
     )
-    held_out = codes([c for c in order.held_out if c.chunk.content_hash not in known])
-    return Lesson(info, codes(studied), held_out, settings, found)
+    judging = codes([c for c in held_out if c.chunk.content_hash not in known])
+    return Lesson(info, codes(studied), judging, settings, found)
 
 
 def current_hashes(workspace: Workspace, picks: Sequence[Pick]) -> dict[str, frozenset[str]]:

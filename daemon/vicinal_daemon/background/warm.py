@@ -16,8 +16,8 @@ from vicinal_daemon.accelerator import Accelerator
 from vicinal_daemon.background.lesson import (
     Lesson,
     changed_share,
+    courses,
     current_hashes,
-    first_course,
     plan_lesson,
     tuning_digest,
 )
@@ -177,11 +177,11 @@ class WarmTrainer:
         if why and self.told(root):
             self._pause(root, why)  # whether anything is to be done will be seen when it can be done
             return
-        stands, courses = False, (tuning_digest(first_course(settings)), tuning)
-        if outcome is not None and outcome.fingerprint == files.fingerprint and outcome.tuning in courses:
+        taken, known = "", {tuning_digest(course) for course in courses(settings)}
+        if outcome is not None and outcome.fingerprint == files.fingerprint and outcome.tuning in known:
             changed = await asyncio.to_thread(changed_share, workspace, outcome.picks)
-            stands = changed < settings.warm.refresh
-            if stands and outcome.tuning == tuning:
+            taken = outcome.tuning if changed < settings.warm.refresh else ""
+            if taken == tuning:
                 self._settled[root] = stamp
                 self._tell(root, outcome.words + (f"; {changed:.0%} of its code has changed" if changed else ""))
                 return
@@ -189,7 +189,7 @@ class WarmTrainer:
             self._pause(root, why)
             return
         lesson = await asyncio.to_thread(
-            plan_lesson, workspace, settings, files, self._store, self._checkpoints, first=not stands
+            plan_lesson, workspace, settings, files, self._store, self._checkpoints, taken=taken
         )
         if lesson is None:
             self._settled[root] = stamp
@@ -271,4 +271,4 @@ class WarmTrainer:
 
 
 def _words(info: AdapterInfo) -> str:
-    return f"{info.steps} steps, {info.scale:.0%} kept"
+    return f"{info.steps} steps, worn at {info.scale:.0%}"

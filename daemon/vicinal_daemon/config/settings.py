@@ -299,7 +299,7 @@ class WarmSettings(_Section):
     """The repository's own adapter, trained when the machine is idle."""
 
     steps: int = Field(
-        default=448, ge=0, le=10_000, description="Training steps of the warm adapter, one a chunk; 0 trains none."
+        default=1536, ge=0, le=10_000, description="Training steps of the warm adapter, one a chunk; 0 trains none."
     )
     depth: float = Field(
         default=1.0,

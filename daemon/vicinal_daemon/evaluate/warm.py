@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vicinal_daemon.background.choose import WarmOrder, warm_order
-from vicinal_daemon.background.lesson import SAMPLE, codes, tuning_digest
+from vicinal_daemon.background.lesson import SAMPLE, WORN, codes, tuning_digest
 from vicinal_daemon.complete import tuning_settings
 from vicinal_daemon.config import Settings
 from vicinal_daemon.evaluate.tasks import Task
@@ -61,7 +61,7 @@ def warm_adapter(
             on_step(run.done, run.steps)
             run.step()
         passages = [Passage(first_tokens(text, most, offsets), 0) for text in held_out]
-        adapter, _ = judge(engine, wardrobe, run, passages)
+        adapter, _ = judge(engine, wardrobe, run, passages, scales=WORN)
         if file is not None:
             write_adapter(adapter or Adapter(run.adapter().tensors, run.rank, 0.0), file, {})
     finally:

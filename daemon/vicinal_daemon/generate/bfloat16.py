@@ -41,10 +41,10 @@ def linear(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None =
 
 
 class EvenLinear(torch.nn.Linear):
-    """A layer that computes `linear`."""
+    """A layer that computes `linear`, with numbers of the type of what it reads, whatever that of its weights is."""
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        return linear(rows, self.weight, self.bias)
+        return linear(rows, self.weight.to(rows.dtype), self.bias)
 
 
 def fit_for_cpu(model: Any) -> None:

@@ -49,10 +49,11 @@ def context_loss(
     adapter: Adapter,
     passages: Sequence[Passage],
     check: Callable[[], None] = lambda: None,
+    scales: Sequence[float] = GUARD_SCALES,
 ) -> dict[float, float]:
     """Nats per token of the passages under the base (0.0) and under each scale; empty if there is no token."""
     result: dict[float, float] = {}
-    for scale in (0.0, *GUARD_SCALES):
+    for scale in (0.0, *scales):
         with wardrobe.wearing(replace(adapter, scale=scale)):
             found = loss(engine, passages, check)
         if found is None:
@@ -61,13 +62,13 @@ def context_loss(
     return result
 
 
-def best_scale(context_loss: Mapping[float, float]) -> float:
-    """The scale whose loss on the visible context is least; 1 where there was no context to judge by.
+def best_scale(context_loss: Mapping[float, float], most: float = 1.0) -> float:
+    """The scale whose loss on the visible context is least; `most` where there was no context to judge by.
 
     The base (0) unless another is better by more than rounding: an adapter that was taken back changes nothing.
     """
     if not context_loss:
-        return 1.0
+        return most
     best = min(context_loss, key=lambda scale: context_loss[scale])
     return best if 0.0 not in context_loss or context_loss[best] < context_loss[0.0] - ROUNDING else 0.0
 

@@ -18,6 +18,7 @@ from peft import LoraConfig, get_peft_model
 from peft.tuners.lora import LoraLayer
 
 from vicinal_daemon.errors import ModelDamaged, ModelUnusable
+from vicinal_daemon.generate.bfloat16 import EvenLinear, is_compiled
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 
 _NUMBER = re.compile(r"\.(\d+)\.")
@@ -102,8 +103,17 @@ class AttachedLora:
                 ) from error
             self.model.add_adapter("study", config)
         self._layers = {n: module for n, module in self.model.named_modules() if isinstance(module, LoraLayer)}
+        if is_compiled(model.dtype, model.device):
+            self._multiply_in_bfloat16()
         self._worn: Slot | None = None
         self._put_on(None)
+
+    def _multiply_in_bfloat16(self) -> None:
+        """As the layers they are beside. The parameters stay float32: a step is smaller than bfloat16 can tell."""
+        for layer in self._layers.values():
+            layer.cast_input_dtype_enabled = False
+            for part in (*layer.lora_A.values(), *layer.lora_B.values()):
+                part.__class__ = EvenLinear
 
     def wear(self, slot: Slot | None) -> None:
         """Let the model compute with a slot from now on; None is the bare model."""

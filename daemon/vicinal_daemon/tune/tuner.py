@@ -77,16 +77,19 @@ def judge(
     run: TuningRun,
     passages: Sequence[Passage],
     check: Callable[[], None] = lambda: None,
+    scales: Sequence[float] = GUARD_SCALES,
 ) -> tuple[Adapter | None, dict[float, float]]:
-    """As much of what a run has learned so far as the passages bear out (none: all of it), and their losses.
+    """As much of what a run has learned so far as the passages bear out, of `scales`, and their losses.
+
+    Without passages it is the first scale.
 
     The run can go on afterwards. An adapter that is not made of numbers is dropped unheard.
     """
     adapter = run.adapter()
     if not adapter.is_finite:
         return None, {}
-    losses = context_loss(engine, wardrobe, adapter, passages, check)
-    scale = best_scale(losses)
+    losses = context_loss(engine, wardrobe, adapter, passages, check, scales)
+    scale = best_scale(losses, scales[0])
     return (replace(adapter, scale=scale) if scale > 0 else None), losses
 
 

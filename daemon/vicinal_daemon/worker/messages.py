@@ -210,6 +210,7 @@ class Judge:
         held_out: texts that the guard scores instead, where there is no prompt (the warm adapter).
         file: where to write it (safetensors; through a temporary file), None to keep it in memory only.
         metadata: strings to write into the file's header.
+        scales: that the guard chooses from, the first one if there is nothing to judge by; None: whole or half.
     """
 
     run: str
@@ -218,6 +219,7 @@ class Judge:
     held_out: tuple[Code, ...] = ()
     file: Path | None = None
     metadata: tuple[tuple[str, str], ...] = ()
+    scales: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
