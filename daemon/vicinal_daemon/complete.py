@@ -20,7 +20,8 @@ from vicinal_daemon.neighbourhood import Choice, chosen, clues_at, find_candidat
 from vicinal_daemon.stages import OnStage, Stopwatch, silent
 from vicinal_daemon.target import Target
 from vicinal_daemon.tune.lora import Adapter, applied
-from vicinal_daemon.tune.tuner import OnStep, Tuned, TuningSettings, tune
+from vicinal_daemon.tune.run import TuningSettings
+from vicinal_daemon.tune.tuner import OnStep, Tuned, tune
 from vicinal_daemon.uncertainty import Belief
 from vicinal_daemon.worth import default_forecast, wanted
 from vicinal_indexer.index import RepositoryIndex

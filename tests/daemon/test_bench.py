@@ -19,8 +19,8 @@ from vicinal_daemon.generate.trunk import first_to_learn
 from vicinal_daemon.target import Target
 from vicinal_daemon.tune.files import read_adapter, write_adapter
 from vicinal_daemon.tune.lora import Adapter, AttachedLora, attached
-from vicinal_daemon.tune.run import TuningRun
-from vicinal_daemon.tune.tuner import TuningSettings, tune
+from vicinal_daemon.tune.run import TuningRun, TuningSettings
+from vicinal_daemon.tune.tuner import tune
 from vicinal_daemon.tune.wardrobe import Wardrobe
 from vicinal_daemon.worker.bench import ADAPTERS_IN_MEMORY, Bench
 from vicinal_daemon.worker.messages import (

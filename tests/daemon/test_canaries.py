@@ -23,7 +23,8 @@ from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.protocol.requests import CompleteRequest, HintRequest
 from vicinal_daemon.query import query
 from vicinal_daemon.tune.lora import applied
-from vicinal_daemon.tune.tuner import TuningSettings, tune
+from vicinal_daemon.tune.run import TuningSettings
+from vicinal_daemon.tune.tuner import tune
 from vicinal_daemon.uncertainty.feedback import Outcome
 from vicinal_indexer import secrets
 from vicinal_indexer.errors import InputError

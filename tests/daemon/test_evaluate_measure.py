@@ -16,7 +16,8 @@ from vicinal_daemon.generate.prompt import Prompt
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.stages import silent
 from vicinal_daemon.tune.lora import applied
-from vicinal_daemon.tune.tuner import TuningSettings, tune
+from vicinal_daemon.tune.run import TuningSettings
+from vicinal_daemon.tune.tuner import tune
 from vicinal_daemon.tune.wardrobe import Wardrobe
 from vicinal_indexer.index import RepositoryIndex
 

@@ -122,3 +122,17 @@ def test_what_learns_is_float32(half: TransformersEngine) -> None:
         learning = wardrobe.seat(run).parameters("study").values()
         assert {value.dtype for value in learning} == {torch.float32}
     assert half.dtype == torch.bfloat16
+
+
+def test_an_adapter_is_multiplied_as_its_layer_is(half: TransformersEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    multiply, seen = torch.nn.functional.linear, set()
+
+    def watched(rows: torch.Tensor, weight: torch.Tensor, *rest: torch.Tensor | None) -> torch.Tensor:
+        seen.add((rows.dtype, weight.dtype, len(rows) % ROWS == 0))
+        return multiply(rows, weight, *rest)
+
+    with Wardrobe(half) as wardrobe:
+        run = TuningRun(half, wardrobe, [TEXT], TuningSettings(4, 1e-3, 61, guard=False, seed=0, depth=1.0))
+        monkeypatch.setattr(torch.nn.functional, "linear", watched)
+        run.step()
+    assert seen == {(torch.bfloat16, torch.bfloat16, True)}

@@ -11,7 +11,8 @@ from vicinal_daemon.generate.engine import READ_AT_ONCE, Generated
 from vicinal_daemon.generate.prefix import KEPT, Prefixes, common
 from vicinal_daemon.generate.prompt import Prompt
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
-from vicinal_daemon.tune.tuner import TuningSettings, tune
+from vicinal_daemon.tune.run import TuningSettings
+from vicinal_daemon.tune.tuner import tune
 from vicinal_daemon.tune.wardrobe import Wardrobe
 
 TEXT = "def total(items):\n    return sum(items)\n\n\ndef mean(items):\n    return total(items) / len(items)\n"

@@ -8,10 +8,10 @@ import torch
 
 from vicinal_daemon.generate.prompt import Prompt
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
-from vicinal_daemon.tune.guard import WATCH_EVERY, Passage, Watch, context_loss
+from vicinal_daemon.tune.guard import WATCH_EVERY, Passage, Watch, best_scale, context_loss
 from vicinal_daemon.tune.lora import Adapter, Tensors, applied, attached
-from vicinal_daemon.tune.run import TuningRun
-from vicinal_daemon.tune.tuner import TuningSettings, best_scale, tune
+from vicinal_daemon.tune.run import TuningRun, TuningSettings
+from vicinal_daemon.tune.tuner import judge, tune
 from vicinal_daemon.tune.wardrobe import Wardrobe
 
 EXAMPLES = ["# a.py\ndef total(items):\n    return sum(items)\n"] * 4
@@ -127,6 +127,21 @@ def test_without_context_there_is_nothing_to_judge_by(engine: TransformersEngine
     assert tuned.context_loss == {}
     assert best_scale({}) == 1.0
     assert tuned.adapter is not None
+
+
+@pytest.mark.parametrize(
+    ("watched", "worn"), [((Passage(CONTEXT, 7),), {0.7, 0.35}), ((), {0.7}), ((Passage("", 0),), {0.7})]
+)
+def test_no_more_is_worn_than_is_said(
+    engine: TransformersEngine, watched: tuple[Passage, ...], worn: set[float]
+) -> None:
+    with Wardrobe(engine) as wardrobe:
+        run = TuningRun(engine, wardrobe, EXAMPLES, settings())
+        taken(run)
+        adapter, losses = judge(engine, wardrobe, run.adapter(), watched, most=0.7)
+    assert adapter is not None
+    assert adapter.scale in worn
+    assert set(losses) in ({0.0, 0.35, 0.7}, set())
 
 
 def test_cancelling_takes_effect_before_the_next_step(engine: TransformersEngine) -> None:

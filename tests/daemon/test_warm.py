@@ -216,6 +216,22 @@ def test_a_short_course_serves_until_the_whole_one_is_done_whatever_comes_betwee
     scene(second, warm__steps=12)
 
 
+def test_courses_follow_each_other_until_the_whole_is_done(
+    shop: Path, scene: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lesson, "FIRST_STEPS", 2)
+    monkeypatch.setattr(lesson, "COURSE_GROWTH", 3)
+
+    async def act(on: Scene) -> None:
+        await on.ready()
+        await on.until(lambda: on.told == "14 steps, worn at 70%")
+        begun = [len(unit.examples) for unit in on.units if isinstance(unit, messages.Begin)]
+        assert begun == [2, 6, 14]
+        assert [info.steps for info in on.adapters] == [14]
+
+    scene(act, warm__steps=14)
+
+
 def test_it_gives_way_within_one_step_and_goes_on_in_the_same_run(shop: Path, scene: Callable[..., None]) -> None:
     async def act(on: Scene) -> None:
         def somebody_comes(event: Event) -> None:

@@ -1,5 +1,7 @@
 """What the repository's own adapter studies."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +9,9 @@ from hypothesis import strategies as st
 
 from vicinal_daemon.background import choose
 from vicinal_daemon.background.choose import HELD_OUT, WarmOrder, warm_order
+from vicinal_daemon.background.lesson import courses, tuning_digest
+from vicinal_daemon.config import Settings
+from vicinal_daemon.config.settings import WarmSettings
 from vicinal_indexer.embed import StaticEmbedder
 from vicinal_indexer.types import Candidate, Chunk, digest
 
@@ -57,6 +62,20 @@ def test_more_picks_begin_alike() -> None:
     found = candidates([20, 20, 20, 20])
     few, many = (warm_order(found, count, seed=1) for count in (4, 16))
     assert many.picks[:4] == few.picks
+
+
+@given(st.integers(0, 10_000))
+def test_courses_grow_and_the_last_is_the_whole(steps: int) -> None:
+    asked = Settings(warm=WarmSettings(steps=steps))
+    found = [course.warm.steps for course in courses(asked)]
+    assert found[-1] == steps
+    assert all(2 * shorter <= longer for shorter, longer in pairwise(found))
+    assert sum(found[:-1]) <= steps * 2 / 3
+    assert len({tuning_digest(course) for course in courses(asked)}) == len(found)
+
+
+def test_the_courses_of_who_sets_nothing() -> None:
+    assert [course.warm.steps for course in courses(Settings())] == [64, 320, 1536]
 
 
 @given(st.integers(8, 40), st.integers(1, 120), st.integers(0, 5))

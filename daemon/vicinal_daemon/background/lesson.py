@@ -24,11 +24,6 @@ FIRST_STEPS, COURSE_GROWTH = 64, 5
 """Steps of the first course, and how many times as many each next one has, up to `warm.steps`: there is soon something
 to wear, and all short ones together take less than a third of the time of the whole."""
 
-WORN = (0.7, 0.35)
-"""The guard chooses from these scales. Between the weights of the base and those of long training there are some as
-good as the latter where they are good, and better where they are not (Wortsman et al., "Robust Fine-Tuning of Zero-Shot
-Models", 2022; here RESULTS.md, "How much of the repository's own adapter is worn")."""
-
 FEWEST_CHUNKS = 16
 """A repository with fewer has nothing to teach that a request would not find."""
 
@@ -54,11 +49,16 @@ class Lesson:
     checkpoint: Checkpoint | None
 
 
-def tuning_digest(settings: Settings) -> str:
-    """Stands for how a warm adapter is trained: with another one, it has to be trained anew."""
+def training_digest(settings: Settings) -> str:
+    """Stands for how a warm adapter is trained: with another one, what it has learned is something else."""
     tuning, warm = settings.tune.model_dump(exclude={"steps"}), settings.warm
     own = {"depth": warm.depth, "learning_rate": warm.learning_rate, "warm": warm.steps}
     return settings_digest({**tuning, **own, "seed": settings.seed})
+
+
+def tuning_digest(settings: Settings) -> str:
+    """Stands for how a warm adapter comes to be worn: with another one, it has to be made anew."""
+    return settings_digest({"training": training_digest(settings), "scale": settings.warm.scale})
 
 
 def courses(settings: Settings) -> list[Settings]:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from vicinal_daemon.accelerator import Accelerator
-from vicinal_daemon.background.lesson import WORN, Lesson
+from vicinal_daemon.background.lesson import Lesson
 from vicinal_daemon.errors import ModelDamaged, ModelUnusable
 from vicinal_daemon.scheduler import Priority
 from vicinal_daemon.tune.adapter_file import AdapterInfo, metadata
@@ -126,9 +126,10 @@ class WarmRun:
             VicinalError: the engine failed, or the file cannot be written.
         """
         info = replace(self.lesson.info, steps=self.done, created=time.time())
-        held_out = self.lesson.held_out if self.lesson.settings.tune.guard else ()
+        settings = self.lesson.settings
+        held_out = self.lesson.held_out if settings.tune.guard else ()
         told = tuple(sorted(metadata(info).items()))
-        unit = Judge(self._name, info.key, None, held_out, info.file, told, WORN)
+        unit = Judge(self._name, info.key, None, held_out, info.file, told, settings.warm.scale)
         judged = await self._accelerator.do(unit, Priority.WARM, Judged, gives_way=True)
         return replace(info, scale=judged.scale, bytes=judged.bytes)
 

@@ -310,6 +310,12 @@ class WarmSettings(_Section):
     learning_rate: float = Field(
         default=1.5e-3, ge=1e-6, le=0.1, description="As `tune.learning_rate`, for the training of the warm adapter."
     )
+    scale: float = Field(
+        default=0.7,
+        gt=0.0,
+        le=1.0,
+        description="How much of it is worn: the guard chooses between so much, half of that, and nothing.",
+    )
     idle_seconds: float = Field(
         default=60.0,
         ge=0.0,
@@ -353,4 +359,4 @@ class Settings(_Section):
     warm: WarmSettings = WarmSettings()
     feedback: FeedbackSettings = FeedbackSettings()
     seed: int = Field(default=0, ge=0, le=2**32 - 1, description="Same inputs and same seed give the same answer.")
-    origins: Mapping[str, str] = Field(default=MappingProxyType({}), exclude=True, repr=False)
+    origins: Mapping[str, str] = Field(default_factory=lambda: MappingProxyType({}), exclude=True, repr=False)

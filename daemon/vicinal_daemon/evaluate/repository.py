@@ -49,7 +49,7 @@ def result_settings(settings: Settings, extent: Extent) -> dict[str, Any]:
         **{
             key: value
             for key, value in values.items()
-            if key.split(".")[0] != "warm" or key in ("warm.steps", "warm.depth", "warm.learning_rate")
+            if key.split(".")[0] != "warm" or key in ("warm.steps", "warm.depth", "warm.learning_rate", "warm.scale")
         },
         "index.candidates": settings.index.candidates,
         "index.embedder": settings.index.embedder,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vicinal_daemon.background.choose import WarmOrder, warm_order
-from vicinal_daemon.background.lesson import SAMPLE, WORN, codes, tuning_digest
+from vicinal_daemon.background.lesson import SAMPLE, codes, training_digest
 from vicinal_daemon.complete import tuning_settings
 from vicinal_daemon.config import Settings
 from vicinal_daemon.evaluate.tasks import Task
@@ -22,7 +22,7 @@ from vicinal_daemon.tune.run import TuningRun
 from vicinal_daemon.tune.tuner import judge
 from vicinal_daemon.tune.wardrobe import Wardrobe
 from vicinal_indexer.index import RepositoryIndex
-from vicinal_indexer.types import Region
+from vicinal_indexer.types import Candidate, Region
 
 
 def warm_adapter(
@@ -37,36 +37,47 @@ def warm_adapter(
     """The warm adapter of what is indexed now, without the lines that `tasks` hide; None if its guard drops it.
 
     Args:
-        folder: where it is kept for the next run; None keeps nothing. One that is there is the result of the same
-            training, bit for bit, and is taken as it is.
+        folder: where what was learned is kept for the next run; None keeps nothing. One that is there is the result of
+            the same training, bit for bit. How much of it is worn is judged each time.
     """
     order = _order(index, tasks, settings)
     studied = [[candidate.chunk.path, candidate.chunk.content_hash] for candidate in order.picks]
-    key = settings_digest({"model": engine.name, "tuning": tuning_digest(settings), "studied": studied})
+    key = settings_digest({"model": engine.name, "tuning": training_digest(settings), "studied": studied})
     file = folder / f"warm-{key}.safetensors" if folder is not None else None
     if file is not None and file.exists():
-        kept = read_adapter(file)
-        return kept if kept.scale > 0 else None
-    texts, held_out = (
-        [headed(code.path, code.language, code.text) for code in codes(part)] for part in (order.picks, order.held_out)
-    )
-    offsets, most = engine.codec.offsets, settings.tune.max_tokens
-    warm = settings.warm
-    tuning = replace(tuning_settings(settings), depth=warm.depth, learning_rate=warm.learning_rate)
-    run = TuningRun(engine, wardrobe, texts, tuning)
-    if not run.steps:
+        learned: Adapter | None = read_adapter(file)
+    else:
+        learned = _trained(engine, wardrobe, order, settings, on_step)
+        if learned is not None and file is not None:
+            write_adapter(learned, file, {})
+    if learned is None:
         return None
+    held_out, most = _texts(order.held_out), settings.tune.max_tokens
+    passages = [Passage(first_tokens(text, most, engine.codec.offsets), 0) for text in held_out]
+    return judge(engine, wardrobe, learned, passages, most=settings.warm.scale)[0]
+
+
+def _trained(
+    engine: TransformersEngine,
+    wardrobe: Wardrobe,
+    order: WarmOrder,
+    settings: Settings,
+    on_step: Callable[[int, int], None],
+) -> Adapter | None:
+    """All of what there is to learn; None if that is nothing."""
+    tuning = replace(tuning_settings(settings), depth=settings.warm.depth, learning_rate=settings.warm.learning_rate)
+    run = TuningRun(engine, wardrobe, _texts(order.picks), tuning)
     try:
         while run.done < run.steps:
             on_step(run.done, run.steps)
             run.step()
-        passages = [Passage(first_tokens(text, most, offsets), 0) for text in held_out]
-        adapter, _ = judge(engine, wardrobe, run, passages, scales=WORN)
-        if file is not None:
-            write_adapter(adapter or Adapter(run.adapter().tensors, run.rank, 0.0), file, {})
+        return run.adapter() if run.steps else None
     finally:
         wardrobe.dismiss(run)
-    return adapter
+
+
+def _texts(candidates: Sequence[Candidate]) -> list[str]:
+    return [headed(code.path, code.language, code.text) for code in codes(candidates)]
 
 
 def _order(index: RepositoryIndex, tasks: Sequence[Task], settings: Settings) -> WarmOrder:

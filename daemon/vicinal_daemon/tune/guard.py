@@ -49,11 +49,11 @@ def context_loss(
     adapter: Adapter,
     passages: Sequence[Passage],
     check: Callable[[], None] = lambda: None,
-    scales: Sequence[float] = GUARD_SCALES,
+    most: float = 1.0,
 ) -> dict[float, float]:
-    """Nats per token of the passages under the base (0.0) and under each scale; empty if there is no token."""
+    """Nats per token of the passages by scale: the base (0.0), `most` and half of it; empty if there is no token."""
     result: dict[float, float] = {}
-    for scale in (0.0, *scales):
+    for scale in (0.0, *(most * part for part in GUARD_SCALES)):
         with wardrobe.wearing(replace(adapter, scale=scale)):
             found = loss(engine, passages, check)
         if found is None:

@@ -9,12 +9,10 @@ from dataclasses import dataclass, replace
 
 from vicinal_daemon.generate.prompt import Prompt
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
-from vicinal_daemon.tune.guard import GUARD_SCALES, Passage, best_scale, context_loss
+from vicinal_daemon.tune.guard import Passage, best_scale, context_loss
 from vicinal_daemon.tune.lora import Adapter
 from vicinal_daemon.tune.run import TuningRun, TuningSettings
 from vicinal_daemon.tune.wardrobe import Wardrobe
-
-__all__ = ["GUARD_SCALES", "OnStep", "Tuned", "TuningSettings", "best_scale", "judge", "tune"]
 
 OnStep = Callable[[int, int, float], None]
 """Called after each step with (steps done, steps in all, that step's loss in nats per token)."""
@@ -67,29 +65,26 @@ def tune(
             on_step(run.done, run.steps, loss)
         trained = time.perf_counter()
         passages = [context_of(prompt)] if settings.guard else []
-        adapter, losses = judge(engine, wardrobe, run, passages)
+        adapter, losses = judge(engine, wardrobe, run.adapter(), passages)
     return Tuned(adapter, tuple(run.losses), losses, (trained - started, time.perf_counter() - trained))
 
 
 def judge(
     engine: TransformersEngine,
     wardrobe: Wardrobe,
-    run: TuningRun,
+    adapter: Adapter,
     passages: Sequence[Passage],
     check: Callable[[], None] = lambda: None,
-    scales: Sequence[float] = GUARD_SCALES,
+    most: float = 1.0,
 ) -> tuple[Adapter | None, dict[float, float]]:
-    """As much of what a run has learned so far as the passages bear out, of `scales`, and their losses.
+    """As much of what was learned as the passages bear out: `most`, half of it or nothing; and their losses.
 
-    Without passages it is the first scale.
-
-    The run can go on afterwards. An adapter that is not made of numbers is dropped unheard.
+    Without passages it is `most`. An adapter that is not made of numbers is dropped unheard.
     """
-    adapter = run.adapter()
     if not adapter.is_finite:
         return None, {}
-    losses = context_loss(engine, wardrobe, adapter, passages, check, scales)
-    scale = best_scale(losses, scales[0])
+    losses = context_loss(engine, wardrobe, adapter, passages, check, most)
+    scale = best_scale(losses, most)
     return (replace(adapter, scale=scale) if scale > 0 else None), losses
 
 

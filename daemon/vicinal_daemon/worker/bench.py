@@ -20,7 +20,7 @@ from vicinal_daemon.generate.prompt import Prompt, first_tokens, headed, prompt_
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.memory import Gate
 from vicinal_daemon.tune.files import read_adapter, write_adapter
-from vicinal_daemon.tune.guard import GUARD_SCALES, Passage
+from vicinal_daemon.tune.guard import Passage
 from vicinal_daemon.tune.lora import Adapter
 from vicinal_daemon.tune.run import TuningRun, TuningSettings
 from vicinal_daemon.tune.tuner import bare_context_of, context_of, judge
@@ -212,8 +212,8 @@ class Bench:
         engine, wardrobe = self._tunable()
         tuning = self._tuning(unit.run)
         started = time.perf_counter()
-        passages, scales = self._passages(unit, tuning.max_tokens), unit.scales or GUARD_SCALES
-        adapter, losses = judge(engine, wardrobe, tuning.run, passages, lambda: _check(cancelled), scales)
+        learned, passages = tuning.run.adapter(), self._passages(unit, tuning.max_tokens)
+        adapter, losses = judge(engine, wardrobe, learned, passages, lambda: _check(cancelled), unit.most)
         _check(cancelled)
         self._forget(unit.key)
         size = 0

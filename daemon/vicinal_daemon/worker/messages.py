@@ -210,7 +210,7 @@ class Judge:
         held_out: texts that the guard scores instead, where there is no prompt (the warm adapter).
         file: where to write it (safetensors; through a temporary file), None to keep it in memory only.
         metadata: strings to write into the file's header.
-        scales: that the guard chooses from, the first one if there is nothing to judge by; None: whole or half.
+        most: of the adapter that is worn; the guard chooses between so much, half of it and nothing.
     """
 
     run: str
@@ -219,7 +219,7 @@ class Judge:
     held_out: tuple[Code, ...] = ()
     file: Path | None = None
     metadata: tuple[tuple[str, str], ...] = ()
-    scales: tuple[float, ...] | None = None
+    most: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
