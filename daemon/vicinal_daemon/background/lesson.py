@@ -4,7 +4,7 @@ Owns whether an earlier choice still stands: a checkpoint goes on only if all th
 does not know when or how it is studied. Everything here may take long; call it in a thread.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vicinal_daemon.background.choose import split, warm_order
@@ -38,7 +38,7 @@ class Lesson:
         info: its steps, scale and size are to come.
         examples: the code of `info.picks`, in their order.
         held_out: what the guard scores; no example is among it.
-        settings: of the repository.
+        settings: of the repository, with the steps of this course.
         checkpoint: where an earlier run of the same lesson stopped.
     """
 
@@ -105,25 +105,21 @@ def plan_lesson(
     ahead = courses(settings)
     ahead = ahead[[tuning_digest(course) for course in ahead].index(taken) + 1 if taken else 0 :]
     found = checkpoints.load(root)
-    begun = [course for course in ahead if found is not None and found.tuning == tuning_digest(course)]
-    if found is not None and not (
-        begun
-        and found.fingerprint == files.fingerprint
-        and all((pick.path, pick.content_hash) in by_place for pick in found.picks)
-    ):
-        checkpoints.clear(root)
-        found = None
-    long_enough = (course for course in ahead[:-1] if 2 * course.warm.steps <= len(candidates))
-    settings = begun[0] if found is not None else next(long_enough, settings)
-    tuning = tuning_digest(settings)
-    if found is not None:
+    course = _still_stands(found, ahead, files, by_place)
+    if found is not None and course is not None:
         picks, studied = found.picks, tuple(by_place[pick.path, pick.content_hash] for pick in found.picks)
         held_out = tuple(split(candidates, settings.seed)[0])
     else:
-        order = warm_order(candidates, settings.warm.steps, settings.seed)
+        if found is not None:
+            checkpoints.clear(root)
+            found = None
+        long_enough = (course for course in ahead[:-1] if 2 * course.warm.steps <= len(candidates))
+        course = next(long_enough, settings)
+        order = warm_order(candidates, course.warm.steps, settings.seed)
         pairs = zip(order.picks, order.shares, strict=True)
         picks, studied = tuple(Pick(c.chunk.path, c.chunk.content_hash, share) for c, share in pairs), order.picks
         held_out = order.held_out
+    tuning = tuning_digest(course)
     known = {pick.content_hash for pick in picks}  # of a checkpoint, when another chunk than before is held out
     key = adapter_key(root, files.fingerprint, tuning, picks)
     info = AdapterInfo(
@@ -142,7 +138,21 @@ def plan_lesson(
         file=store.path_for(key),
     )
     judging = codes([c for c in held_out if c.chunk.content_hash not in known])
-    return Lesson(info, codes(studied), judging, settings, found)
+    return Lesson(info, codes(studied), judging, course, found)
+
+
+def _still_stands(
+    found: Checkpoint | None,
+    ahead: Sequence[Settings],
+    files: ModelFiles,
+    by_place: Mapping[tuple[str, str], Candidate],
+) -> Settings | None:
+    """The course that a checkpoint is of, if that is to come and all that it rests on is there."""
+    if found is None or found.fingerprint != files.fingerprint:
+        return None
+    if any((pick.path, pick.content_hash) not in by_place for pick in found.picks):
+        return None
+    return next((course for course in ahead if tuning_digest(course) == found.tuning), None)
 
 
 def current_hashes(workspace: Workspace, picks: Sequence[Pick]) -> dict[str, frozenset[str]]:
