@@ -16,10 +16,12 @@ from typing import Any, Literal
 import torch
 from peft import LoraConfig, get_peft_model
 from peft.tuners.lora import LoraLayer
+from peft.tuners.lora.layer import Linear as LoraLinear
 
 from vicinal_daemon.errors import ModelDamaged, ModelUnusable
 from vicinal_daemon.generate.bfloat16 import EvenLinear, is_compiled
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
+from vicinal_daemon.tune.product import LoraProduct
 
 _NUMBER = re.compile(r"\.(\d+)\.")
 """A layer's number in the names of what is in it."""
@@ -103,6 +105,9 @@ class AttachedLora:
                 ) from error
             self.model.add_adapter("study", config)
         self._layers = {n: module for n, module in self.model.named_modules() if isinstance(module, LoraLayer)}
+        for layer in self._layers.values():
+            if type(layer) is LoraLinear and isinstance(layer.base_layer, torch.nn.Linear):
+                layer.__class__ = _Learning
         if is_compiled(model.dtype, model.device):
             self._multiply_in_bfloat16()
         self._worn: Slot | None = None
@@ -194,6 +199,21 @@ class AttachedLora:
 
     def _from(self, first: int) -> list[tuple[str, Any]]:
         return [(name, layer) for name, layer in self._layers.items() if _number(name) >= first]
+
+
+class _Learning(LoraLinear):  # type: ignore[misc]
+    """peft's layer, in fewer operations where there will be a way back. What is written is computed by peft's own."""
+
+    def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        if not self.active_adapters or not torch.is_grad_enabled():
+            found: torch.Tensor = super().forward(x, *args, **kwargs)
+            return found
+        (slot,) = self.active_adapters
+        base, a, b = self.base_layer, self.lora_A[slot].weight, self.lora_B[slot].weight
+        learned: torch.Tensor = LoraProduct.apply(  # type: ignore[no-untyped-call]
+            x, base.weight, base.bias, a, b, self.scaling[slot]
+        )
+        return learned
 
 
 @contextmanager

@@ -154,7 +154,9 @@ class TuningRun:
     def resume(self, lora: AttachedLora) -> None:
         """See `Student`. The moments are the run's own; the parameters may be those of a new attachment."""
         lora.fill("study", self._parked if self._parked is not None else self._start(lora))
-        self._optimizer = torch.optim.Adam(lora.parameters("study").values(), lr=self._settings.learning_rate)
+        self._optimizer = torch.optim.Adam(
+            lora.parameters("study").values(), lr=self._settings.learning_rate, fused=True
+        )
         if self._moments is not None:
             self._optimizer.load_state_dict(self._moments)
         self._parked = self._moments = None
