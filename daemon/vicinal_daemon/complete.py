@@ -53,7 +53,7 @@ def adapt(
     start: Adapter | None = None,
 ) -> Tuned:
     """Tune on the picks, in order, from the base or from `start`; guarded by the visible context of `prompt`."""
-    examples = [headed(c.path, c.language, c.text) for c in choice.picked()[: settings.tune.steps]]
+    examples = [headed(c.path, c.language, c.text) for c in choice.picked()[: choice.steps(settings)]]
     return tune(engine, examples, prompt, tuning_settings(settings), on_step=on_step, cancelled=cancelled, start=start)
 
 
@@ -115,7 +115,7 @@ def complete(
         chunks = find_candidates(index, engine.codec.offsets, target, settings)
     with watch.stage("select"):
         choice = chosen(index, chunks, engine.codec.offsets, target, settings, strategy)
-    steps = min(settings.tune.steps, len(choice.selection.picks))
+    steps = choice.steps(settings)
     # What a step costs on this machine is not known yet: only what is expected to do harm is left out.
     aim = wanted(default_forecast(), clues_at(choice, target), steps, price=0.0, step_seconds=0.0, prompt_seconds=0.0)
     snippets = choice.snippets(settings.prompt.picks) if aim.prompt else []

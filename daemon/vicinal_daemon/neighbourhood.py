@@ -42,6 +42,10 @@ class Choice:
         """The picks in order, repeats included."""
         return [self.chunks[pick] for pick in self.selection.picks]
 
+    def steps(self, settings: Settings) -> int:
+        """How many of them, from the first on, are worth a training step each."""
+        return min(settings.tune.steps, self.selection.worthwhile(settings.select.alpha))
+
     def snippets(self, count: int) -> list[Chunk]:
         """The first `count` distinct picks, for the prompt."""
         return [self.chunks[pick] for pick in self.selection.distinct()[:count]]
@@ -97,7 +101,6 @@ def choose(chunks: Sequence[Chunk], target: Target, settings: Settings, strategy
         kernel,
         limit=max(settings.tune.steps, settings.prompt.picks),
         noise=settings.select.noise,
-        adaptive_stop=settings.select.alpha,
         seed=settings.seed,
     )
     distinct = selection.distinct()

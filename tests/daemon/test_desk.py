@@ -200,6 +200,7 @@ def test_the_latest_request_of_each_document_is_always_answered(shop: Path, stag
 
 def test_cancelling_by_document_ends_what_is_done_for_it(shop: Path, stage: Any) -> None:
     async def play(daemon: Daemon) -> None:
+        await finished(daemon)  # of scenes before
         await daemon.desk.complete(request(shop))
         with daemon.events.listening():
             going = asyncio.ensure_future(daemon.desk.complete(request(shop, line=12), lambda *stage: begun.set()))

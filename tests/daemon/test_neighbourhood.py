@@ -1,6 +1,8 @@
-"""Chosen chunks go on with the lines behind them, up to what must not be seen."""
+"""Chosen chunks go on with the lines behind them, up to what must not be seen; and which are worth a step."""
 
-from vicinal_daemon.neighbourhood import lengthened
+from vicinal_daemon.config import Settings
+from vicinal_daemon.neighbourhood import Choice, lengthened
+from vicinal_daemon.select import Selection
 from vicinal_indexer.types import Chunk, Region, digest
 
 ROWS = [f"line {number}" for number in range(1, 41)]
@@ -50,3 +52,13 @@ def test_the_end_of_the_file_is_the_end() -> None:
 def test_a_file_that_has_changed_or_is_gone_prolongs_nothing() -> None:
     assert lengthened([chunk(3, 5)], {"a.py": "new\n" + TEXT}.get, 10, []) == (chunk(3, 5),)
     assert lengthened([chunk(3, 5)], {}.get, 10, []) == (chunk(3, 5),)
+
+
+def test_the_stop_ends_steps_and_not_what_the_prompt_shows() -> None:
+    chunks = tuple(chunk(n * 10 + 1, n * 10 + 5) for n in range(3))
+    selection = Selection((0, 1, 0, 2), (1.0, 0.81, 0.64, 0.49, 0.36), 0.1)
+    choice = Choice(chunks, selection, candidates=9)
+    steps = {alpha: choice.steps(Settings.model_validate({"select": {"alpha": alpha}})) for alpha in (0, 0.4, 0.6, 2)}
+    assert steps == {0: 4, 0.4: 4, 0.6: 2, 2: 0}
+    assert choice.steps(Settings.model_validate({"select": {"alpha": 0}, "tune": {"steps": 3}})) == 3
+    assert choice.snippets(4) == list(chunks)

@@ -131,10 +131,9 @@ def test_the_irreducible_variance_is_the_distance_to_the_span(kernel: Kernel, ap
 
 def test_the_adaptive_stop_ends_when_more_is_not_worth_it() -> None:
     kernel = random_kernel(0, 100, 50)
-    stopped = select("sift", kernel, limit=50, noise=0.1, adaptive_stop=0.25)
-    count = len(stopped.picks)
+    count = select("sift", kernel, limit=50, noise=0.1).worthwhile(0.25)
     assert 0 < count < 50
-    assert stopped.sigma_n <= 1 / (0.25 * count)
+    assert select("sift", kernel, limit=count, noise=0.1).sigma_n <= 1 / (0.25 * count)
     one_more = select("sift", kernel, limit=count + 1, noise=0.1)
     assert one_more.sigma_n > 1 / (0.25 * (count + 1))
 

@@ -123,7 +123,7 @@ def test_many_observations_are_one_with_less_noise(kernel: Kernel, noise: float,
 
 
 @given(kernels, noises, st.sampled_from(CHOOSING), st.floats(0.05, 10.0))
-def test_the_adaptive_stop_keeps_exactly_the_picks_that_are_worth_it(
+def test_the_adaptive_stop_takes_exactly_the_steps_that_are_worth_it(
     kernel: Kernel, noise: float, strategy: Strategy, alpha: float
 ) -> None:
     """n is the largest for which sigma_i <= 1 / (alpha i) holds for all i up to it."""
@@ -131,17 +131,16 @@ def test_the_adaptive_stop_keeps_exactly_the_picks_that_are_worth_it(
     sigmas = [math.sqrt(variance) for variance in every.variances]
     worth = [sigma <= 1 / (alpha * n) for n, sigma in enumerate(sigmas[1:], start=1)]
     expected = worth.index(False) if False in worth else len(worth)
-    stopped = select(strategy, kernel, limit=25, noise=noise, adaptive_stop=alpha)
-    assert stopped.picks == every.picks[:expected]
-    assert stopped.variances == every.variances[: expected + 1]
+    assert every.worthwhile(alpha) == expected
+    assert every.worthwhile(0.0) == len(every.picks)
+    assert select(strategy, kernel, limit=expected, noise=noise).worthwhile(alpha) == expected
 
 
 def test_the_adaptive_stop_takes_as_many_steps_as_the_prompt_is_hard() -> None:
     """A larger alpha stops earlier; alpha = 1 keeps the first pick and no other while sigma_2 is above one half."""
     lengths = {
         alpha: [
-            len(select("sift", random_kernel(seed, 200, 64), limit=50, noise=0.1, adaptive_stop=alpha).picks)
-            for seed in range(10)
+            select("sift", random_kernel(seed, 200, 64), limit=50, noise=0.1).worthwhile(alpha) for seed in range(10)
         ]
         for alpha in (0.1, 0.25, 0.5, 1.0)
     }

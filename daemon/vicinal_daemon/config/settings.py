@@ -138,10 +138,10 @@ class SelectSettings(_Section):
         description="A chosen chunk goes on for at least so many lines of its file; 0 takes it as it is.",
     )
     alpha: float = Field(
-        default=0.15,
+        default=0.2,
         ge=0.0,
         le=10.0,
-        description="Pick n is left out, and the last, if it leaves more uncertainty than 1/(alpha n); 0 never stops.",
+        description="No step is taken from pick n on if it leaves more uncertainty than 1/(alpha n); 0 takes all.",
     )
 
 

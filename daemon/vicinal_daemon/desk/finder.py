@@ -140,7 +140,7 @@ class Finder:
 
     def _with_adapters(self, job: Job, choice: Choice, files: ModelFiles) -> Found:
         warm = self._store.warm(job.root, files.fingerprint)
-        steps = min(job.settings.tune.steps, len(choice.selection.picks))
+        steps = choice.steps(job.settings)
         if steps == 0 or (job.budget is not None and serves(warm, job.settings)):
             return Found(choice, warm=warm)
         recipe = recipe_for(job, choice, steps, files, warm if job.settings.warm.start else None, self._store)

@@ -203,7 +203,7 @@ class _Desk:
             # It is worn as the held-out code has judged it.
             return _Worn(begin, 0, 0.0, judged=False) if begin is not None else None
         choice, seconds = self._choice(mode.weights, mode.data)
-        examples = [headed(c.path, c.language, c.text) for c in choice.picked()[: lab.settings.tune.steps]]
+        examples = [headed(c.path, c.language, c.text) for c in choice.picked()[: choice.steps(lab.settings)]]
         started = time.perf_counter()
         bare = prompt_for(self._target, [], lab.engine, lab.settings)
         watched = [bare_context_of(bare)] if lab.settings.tune.guard else []

@@ -74,7 +74,7 @@ def run_trial(
     on_stage("base", 0, 0)
     base_bits = reader.read("base", bare, task.truth).bits
     base = reader.write("base", bare, target).shown
-    steps = min(settings.tune.steps, len(choice.selection.picks))
+    steps = choice.steps(settings)
     tuned = adapt(engine, choice, full, settings, on_step=lambda done, total, loss: on_stage("tune", done, steps))
     on_stage("generate", 0, 0)
     memory = remembered.at(task.path, target.left, target.right) if remembered is not None else None

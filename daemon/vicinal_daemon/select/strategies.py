@@ -56,6 +56,16 @@ class Selection:
         drops = [before - after for before, after in zip(self.variances, self.variances[1:], strict=False)]
         return tuple(drop / total if total > 0 else 0.0 for drop in drops)
 
+    def worthwhile(self, alpha: float) -> int:
+        """How many picks, from the first on, are worth the compute of a training step each; 0 for alpha: all of them.
+
+        The n-th is while sigma_n <= 1 / (alpha n); the first one that is not ends it and does not count (Hübotter et
+        al., section 5; so does their library). The first of prompts with sigma_0 = 1 thus counts for alpha <= 1.
+        """
+        sigmas = (math.sqrt(variance) for variance in self.variances[1:])
+        dear = (n for n, sigma in enumerate(sigmas, start=1) if alpha > 0 and sigma > 1 / (alpha * n))
+        return next(dear, len(self.variances)) - 1
+
     def distinct(self) -> tuple[int, ...]:
         """The picks without repeats, in order of first appearance."""
         return tuple(dict.fromkeys(self.picks))
@@ -67,7 +77,6 @@ def select(
     *,
     limit: int,
     noise: float,
-    adaptive_stop: float = 0.0,
     at_most: int | None = None,
     balance: float = MMR_BALANCE,
     seed: int = 0,
@@ -83,9 +92,6 @@ def select(
         kernel: K candidates and m prompts.
         limit: most picks.
         noise: lambda' of the posterior.
-        adaptive_stop: alpha. The n-th pick is worth its compute while sigma_n <= 1 / (alpha n); the first one that is
-            not ends the selection and is no part of it (Hübotter et al., section 5; so does their library). The first
-            pick of prompts with sigma_0 = 1 is thus never dropped for alpha <= 1. 0 switches it off.
         at_most: how often one candidate may be picked: learning may repeat (None: without bound), reading need not (1).
         balance: MMR's lambda in [0, 1].
         seed: of `random`.
@@ -109,8 +115,6 @@ def select(
         # Rounding must not decide between equals.
         pick = int((worth >= best - EQUAL * abs(best)).argmax())
         variance = posterior.observe(pick)
-        if adaptive_stop > 0 and math.sqrt(variance) > 1 / (adaptive_stop * (len(picks) + 1)):
-            break
         picks.append(pick)
         variances.append(variance)
         times[pick] += 1
