@@ -1,4 +1,4 @@
-"""What the daemon costs: `python benchmarks/daemon.py [--only own,cancel,typed,behind,load,cold,restart,engines]`.
+"""What the daemon costs: `python benchmarks/daemon.py [--only own,cancel,typed,adapt,behind,load,cold,restart,...]`.
 
 Starts daemons of its own, as real processes in temporary folders, and stops them. Prints one Markdown table.
 Completions are asked for in a copy of the installed package `rich`; a restart is measured with 10,000 files of the
@@ -13,11 +13,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from measures import behind, cancel, cold, engines, load, own, restart, typed
+from measures import adapt, behind, cancel, cold, engines, load, own, restart, typed
 from measures.house import QUICK, House, Sizes, commit, house
 from measures.table import Rows, print_tables
 
-NAMES = ("own", "cancel", "typed", "behind", "load", "cold", "restart", "engines")
+NAMES = ("own", "cancel", "typed", "adapt", "behind", "load", "cold", "restart", "engines")
 
 
 def main() -> None:
@@ -38,6 +38,7 @@ def main() -> None:
         "own": lambda home: own.measure(home, sizes),
         "cancel": lambda home: cancel.measure(home, sizes),
         "typed": lambda home: typed.measure(home, sizes),
+        "adapt": lambda home: adapt.measure(home, sizes),
         "behind": lambda home: behind.measure(home, sizes),
         "load": lambda home: load.measure(home, sizes, chosen.seconds),
         "cold": lambda home: cold.measure(home, sizes),

@@ -37,9 +37,12 @@ class Sizes:
     files: int = 10_000
     restarts: int = 3
     behind: int = 12
+    adapted: int = 20
 
 
-QUICK = Sizes(completions=8, tunings=2, writings=3, typed=10, clients=3, places=1, files=50, restarts=1, behind=2)
+QUICK = Sizes(
+    completions=8, tunings=2, writings=3, typed=10, clients=3, places=1, files=50, restarts=1, behind=2, adapted=2
+)
 
 
 @dataclass(frozen=True, slots=True)

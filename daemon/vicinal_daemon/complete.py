@@ -60,7 +60,9 @@ def adapt(
 def tuning_settings(settings: Settings) -> TuningSettings:
     """The tuner's share of the settings."""
     tuning = settings.tune
-    return TuningSettings(tuning.rank, tuning.learning_rate, tuning.max_tokens, tuning.guard, settings.seed)
+    return TuningSettings(
+        tuning.rank, tuning.learning_rate, tuning.max_tokens, tuning.guard, settings.seed, momentum=tuning.momentum
+    )
 
 
 def remember(index: RepositoryIndex, engine: Engine, settings: Settings) -> Remembered | None:

@@ -1,6 +1,7 @@
 """Tuning on a small real model: it learns, the guard guards, and the base comes back bit for bit."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -234,3 +235,17 @@ def test_what_was_best_is_kept(seen: list[float | None], kept: str | None, looks
             break
     assert done == looks
     assert (next(iter(watch.kept)) if watch.kept is not None else None) == kept
+
+
+def test_momentum_counts_from_the_second_step_on(engine: TransformersEngine) -> None:
+    moved = {}
+    for momentum in (0.0, 0.9):
+        with Wardrobe(engine) as wardrobe:
+            run = TuningRun(engine, wardrobe, EXAMPLES, replace(settings(), momentum=momentum))
+            run.step()
+            first = run.adapter().tensors
+            run.step()
+            moved[momentum] = (first, run.adapter().tensors)
+    begun, went = zip(*moved.values(), strict=True)
+    assert all(torch.equal(begun[0][name], begun[1][name]) for name in begun[0])
+    assert not all(torch.equal(went[0][name], went[1][name]) for name in went[0])

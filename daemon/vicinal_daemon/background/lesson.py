@@ -51,7 +51,7 @@ class Lesson:
 
 def training_digest(settings: Settings) -> str:
     """Stands for how a warm adapter is trained: with another one, what it has learned is something else."""
-    tuning, warm = settings.tune.model_dump(exclude={"steps"}), settings.warm
+    tuning, warm = settings.tune.model_dump(exclude={"steps", "momentum"}), settings.warm
     own = {"depth": warm.depth, "learning_rate": warm.learning_rate, "warm": warm.steps}
     return settings_digest({**tuning, **own, "seed": settings.seed})
 

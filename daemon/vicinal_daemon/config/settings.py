@@ -169,6 +169,12 @@ class TuneSettings(_Section):
         le=0.1,
         description="Adam's learning rate at the first step; it falls linearly. If all layers learn, 0.0015 is enough.",
     )
+    momentum: float = Field(
+        default=0.5,
+        ge=0.0,
+        lt=1.0,
+        description="Adam's first beta: how much of what earlier picks said each step repeats.",
+    )
     max_tokens: int = Field(default=256, ge=16, le=8192, description="Tokens of one chunk that are trained on.")
     price: float = Field(
         default=0.0,

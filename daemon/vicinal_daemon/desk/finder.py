@@ -185,6 +185,7 @@ def recipe_for(
         settings.seed,
         Wear(start.key, start.file) if start is not None else None,
         watched=prompt,
+        momentum=tuning.momentum,
     )
     info = AdapterInfo(
         key=key,

@@ -18,6 +18,12 @@ from vicinal_daemon.tune.lora import Adapter, AttachedLora, Tensors, rounded
 from vicinal_daemon.tune.objective import objective
 from vicinal_daemon.tune.wardrobe import Wardrobe
 
+SECOND_MOMENT = 0.999
+"""Adam's usual beta_2."""
+
+LONG_MOMENTUM = 0.9
+"""Adam's usual beta_1, for a run of many steps."""
+
 
 @dataclass(frozen=True, slots=True)
 class TuningSettings:
@@ -28,6 +34,7 @@ class TuningSettings:
         learning_rate: Adam's, at the first step.
         max_tokens: that each example is cut to.
         depth: the share of the layers that learns; None: as the engine was told.
+        momentum: Adam's beta_1, the weight of what earlier texts said in each step.
     """
 
     rank: int
@@ -36,6 +43,7 @@ class TuningSettings:
     guard: bool
     seed: int
     depth: float | None = None
+    momentum: float = LONG_MOMENTUM
 
 
 class TuningRun:
@@ -155,7 +163,10 @@ class TuningRun:
         """See `Student`. The moments are the run's own; the parameters may be those of a new attachment."""
         lora.fill("study", self._parked if self._parked is not None else self._start(lora))
         self._optimizer = torch.optim.Adam(
-            lora.parameters("study").values(), lr=self._settings.learning_rate, fused=True
+            lora.parameters("study").values(),
+            lr=self._settings.learning_rate,
+            betas=(self._settings.momentum, SECOND_MOMENT),
+            fused=True,
         )
         if self._moments is not None:
             self._optimizer.load_state_dict(self._moments)

@@ -170,6 +170,8 @@ class Begin:
     watched: PromptShape | None = None
     depth: float | None = None
     """The share of the layers that learns; None: as in `Load`."""
+    momentum: float = 0.9
+    """Adam's beta_1."""
 
 
 @dataclass(frozen=True, slots=True)
