@@ -188,6 +188,7 @@ class Accelerator:
                 precision=model.precision,
                 copies=llama_folder(model.cache_dir, files.fingerprint),
                 copy=model.llama_copy,
+                threads=model.threads,
             )
             self._supervisor = Supervisor(
                 load,

@@ -58,6 +58,16 @@ def bench(tiny_model_dir: Path) -> Bench:
     return made
 
 
+@pytest.mark.parametrize("told", [0, 1, 2])
+def test_it_computes_with_as_many_threads_as_it_is_told(tiny_model_dir: Path, told: int) -> None:
+    before = torch.get_num_threads()
+    try:
+        Bench().do(Load(tiny_model_dir, None, "tiny", "transformers", "cpu", 0.33, threads=told))
+        assert torch.get_num_threads() == (told or before)
+    finally:
+        torch.set_num_threads(before)
+
+
 def begin(
     run: str = "run", *, rank: int = 4, seed: int = 0, learning_rate: float = 5e-3, depth: float | None = None
 ) -> Begin:

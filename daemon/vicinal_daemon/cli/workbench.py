@@ -11,6 +11,7 @@ from pathlib import Path
 from vicinal_daemon.cli.indexes import open_index, shown_by
 from vicinal_daemon.config import Settings
 from vicinal_daemon.generate.codec import Codec
+from vicinal_daemon.generate.device import use_threads
 from vicinal_daemon.generate.engine import Engine
 from vicinal_daemon.generate.opening import LlamaFiles, open_llama
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
@@ -63,6 +64,7 @@ def open_engine(files: ModelFiles, settings: Settings) -> Engine:
         ModelError: that engine cannot run this model; nothing else is tried in its place.
     """
     model, folder = settings.model, files.transformers_dir
+    use_threads(model.threads)
     if model.engine != "llama":
         return TransformersEngine(folder, model.device, files.name, settings.tune.depth, model.precision)
     copies = llama_folder(model.cache_dir, files.fingerprint)

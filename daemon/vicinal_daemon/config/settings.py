@@ -74,6 +74,14 @@ class ModelSettings(_Section):
         "CPUs with AMX), else float32. Adapters learn in float32 in any case.",
         json_schema_extra=_NOT_FROM_REPO,
     )
+    threads: int = Field(
+        default=0,
+        ge=0,
+        le=1024,
+        description="Threads that compute the model on a CPU; 0 takes all processors. Two of a virtual machine are "
+        "often one core: with 1 tuning is as quick there and leaves the other to you.",
+        json_schema_extra=_NOT_FROM_REPO,
+    )
     engine: Literal["auto", "transformers", "llama"] = Field(
         default="auto",
         description="What writes in the daemon: auto is llama.cpp on CPUs, where the model has a GGUF file and the "

@@ -1,6 +1,6 @@
-"""What a model computes on, and with which numbers.
+"""What a model computes on, with which numbers and how many threads.
 
-Owns both choices. It knows no model files.
+Owns these choices. It knows no model files.
 """
 
 from collections.abc import Mapping
@@ -35,6 +35,15 @@ def choose_dtype(wanted: Precision, device: torch.device) -> torch.dtype:
     if wanted == "auto":
         return torch.bfloat16 if _has_units(device) else torch.float32
     return {"float32": torch.float32, "bfloat16": torch.bfloat16}[wanted]
+
+
+def use_threads(count: int) -> None:
+    """Let this process compute with so many threads from now on; 0 leaves it to torch, which takes all processors.
+
+    Two processors of a virtual machine are often one core, which multiplies matrices no faster with two threads.
+    """
+    if count:
+        torch.set_num_threads(count)
 
 
 def _has_units(device: torch.device) -> bool:

@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import Unpack
 
 from vicinal_daemon.errors import ModelUnusable, Withdrawn
-from vicinal_daemon.generate.device import dtype_name
+from vicinal_daemon.generate.device import dtype_name, use_threads
 from vicinal_daemon.generate.engine import Cancelled, Generated, How, Recall, StopRule
 from vicinal_daemon.generate.opening import LlamaFiles, engine_for, open_llama
 from vicinal_daemon.generate.post import Ending, certain, is_looping
@@ -119,6 +119,7 @@ class Bench:
 
     def _load(self, unit: Load) -> Loaded:
         started = time.perf_counter()
+        use_threads(unit.threads)
         engine = TransformersEngine(unit.transformers_dir, unit.device, unit.name, unit.depth, unit.precision)
         wardrobe = Wardrobe(engine)
         writes = engine_for(unit.engine, unit.gguf, unit.device)

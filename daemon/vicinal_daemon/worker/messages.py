@@ -49,6 +49,7 @@ class Load:
     Attributes:
         engine: that writes: `auto`, `transformers` or `llama`.
         depth, precision: see `TransformersEngine`.
+        threads: see `use_threads`.
         copies, copy: see `LlamaFiles`; needed where llama.cpp writes.
     """
 
@@ -61,6 +62,7 @@ class Load:
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
     copies: Path | None = None
     copy: Literal["auto", "keep", "f16", "q8_0"] = "auto"
+    threads: int = 0
 
 
 @dataclass(frozen=True, slots=True)
