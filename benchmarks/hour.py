@@ -73,7 +73,8 @@ def ask(client: Client, moment: Moment, seen: Seen) -> None:
     seen.latencies.append(time.perf_counter() - begun)
     seen.typed_ahead += answer.typed_ahead
     kind = answer.adaptation.kind
-    worn = kind if answer.adaptation.scale > 0 else f"{kind}, dropped by the guard"
+    unworn = "the guard left nothing of it" if answer.adaptation.steps else "nothing was learned yet"
+    worn = kind if answer.adaptation.scale > 0 else unworn
     seen.kinds[worn] += 1
     if kind in ("fresh", "cached") and answer.adaptation.scale > 0:
         last = max(client.adapters().adapters, key=lambda adapter: adapter.used, default=None)
