@@ -78,8 +78,7 @@ class ModelSettings(_Section):
         default=0,
         ge=0,
         le=1024,
-        description="Threads that compute the model on a CPU; 0 takes all processors. Two of a virtual machine are "
-        "often one core: with 1 tuning is as quick there and leaves the other to you.",
+        description="Threads that compute the model on a CPU; 0 takes all processors. Fewer leave the others to you.",
         json_schema_extra=_NOT_FROM_REPO,
     )
     engine: Literal["auto", "transformers", "llama"] = Field(

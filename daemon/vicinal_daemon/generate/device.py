@@ -38,10 +38,7 @@ def choose_dtype(wanted: Precision, device: torch.device) -> torch.dtype:
 
 
 def use_threads(count: int) -> None:
-    """Let this process compute with so many threads from now on; 0 leaves it to torch, which takes all processors.
-
-    Two processors of a virtual machine are often one core, which multiplies matrices no faster with two threads.
-    """
+    """Let this process compute with so many threads from now on; 0 leaves it to torch, which takes all processors."""
     if count:
         torch.set_num_threads(count)
 
