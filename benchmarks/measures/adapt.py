@@ -1,25 +1,23 @@
 """How long it is from a request to an adapter that can be worn: search, selection, the steps, the guard, the file."""
 
-from measures.house import House, Sizes, Spot, daemon, one_a_file, package, quiet, ready
+from measures.house import House, Sizes, Spot, daemon, one_a_file, package, quiet, ready, spread
 from measures.table import Row, Rows, median, milliseconds
 from vicinal_daemon.client import Client
 
 STAGES = ("candidates", "select", "plan", "tune")
-ONCE_MORE = 1
 
 
 def measure(home: House, sizes: Sizes) -> Rows:
     """Each place twice: another seed asks for another adapter of the same code, which was read by then."""
     root = package("rich", home.folder / "rich")
     every = one_a_file(root)
-    places = every[:: max(1, len(every) // sizes.adapted)][: sizes.adapted]
     new, seen, steps = [], [], []
     with daemon(home) as client:
         ready(client, root)
         _adapt(client, every[-1], 0)  # loads what is loaded when first needed
-        for spot in places:
+        for spot in spread(every, sizes.adapted):
             quiet(client)
-            for seconds, seed in ((new, 0), (seen, ONCE_MORE)):
+            for seconds, seed in ((new, 0), (seen, 1)):
                 taken, took = _adapt(client, spot, seed)
                 if taken:
                     seconds.append(took)

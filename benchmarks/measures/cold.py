@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from measures.house import House, Sizes, Spot, daemon, one_a_file, package, quiet, ready
+from measures.house import House, Sizes, Spot, daemon, one_a_file, package, quiet, ready, spread
 from measures.table import Row, Rows, median
 
 BUDGET_MS = 3000
@@ -28,8 +28,7 @@ def command(home: House, spot: Spot, *options: str) -> float:
 
 def measure(home: House, sizes: Sizes) -> Rows:
     root = package("rich", home.folder / "rich")
-    every = one_a_file(root)
-    places = every[:: max(1, len(every) // sizes.places)][: sizes.places]
+    places = spread(one_a_file(root), sizes.places)
     command(home, places[0], "--no-daemon", "--steps", "0")  # so that there is an index, with a daemon and without
     alone = [command(home, place, "--no-daemon") for place in places]
     with daemon(home) as client:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from statistics import median
 from typing import Literal
 
-from measures.house import House, Sizes, Spot, daemon, one_a_file, package, quiet, ready
+from measures.house import House, Sizes, Spot, daemon, one_a_file, package, quiet, ready, spread
 from measures.table import Row, Rows, milliseconds
 from vicinal_daemon import config
 from vicinal_daemon.client import Client
@@ -45,8 +45,7 @@ def _seconds(client: Client, request: CompleteRequest) -> float:
 def measure(home: House, sizes: Sizes) -> Rows:
     """Rows of what each engine takes, and of the ratio of the medians."""
     root = package("rich", home.folder / "rich")
-    places = one_a_file(root)
-    places = places[:: max(1, len(places) // (2 * sizes.places))][: 2 * sizes.places]
+    places = spread(one_a_file(root), 2 * sizes.places)
     found: dict[str, dict[Kind, list[float]]] = {}
     for engine in ("transformers", "llama"):
         settings = config.overridden(home.settings, {"model.engine": engine})

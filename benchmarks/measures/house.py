@@ -170,6 +170,11 @@ def one_a_file(root: Path) -> list[Spot]:
     return list(found.values())
 
 
+def spread(places: list[Spot], count: int) -> list[Spot]:
+    """So many of them, evenly; all if there are no more."""
+    return places[:: max(1, len(places) // count)][:count]
+
+
 def commit() -> str:
     """What is measured, in git's words."""
     here = Path(__file__).parent

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from measures.house import House, Sizes, Spot, daemon, one_a_file, package, quiet, ready, spots
+from measures.house import House, Sizes, Spot, daemon, one_a_file, package, quiet, ready, spots, spread
 from measures.table import Row, Rows, milliseconds
 from vicinal_daemon.client import Client
 from vicinal_daemon.protocol.answers import Answer
@@ -86,11 +86,11 @@ def measure(home: House, sizes: Sizes) -> Rows:
     with daemon(home) as client:
         ready(client, root)
         places = max(1, sizes.completions // 20)
-        every = one_a_file(root)
-        step = max(1, len(every) // places)
         each = -(-sizes.completions // places)
         yield from rows(
-            "warm: adapter, neighbourhood, prompt known", "p95 < 10 ms", known(client, every[::step][:places], each)
+            "warm: adapter, neighbourhood, prompt known",
+            "p95 < 10 ms",
+            known(client, spread(one_a_file(root), places), each),
         )
         jumps = list(spots(root, every=25))[10 : 10 + sizes.completions]
         yield from rows("neighbourhood selected anew", "", anew(client, jumps))

@@ -53,8 +53,13 @@ def adapt(
     start: Adapter | None = None,
 ) -> Tuned:
     """Tune on the picks, in order, from the base or from `start`; guarded by the visible context of `prompt`."""
-    examples = [headed(c.path, c.language, c.text) for c in choice.picked()[: choice.steps(settings)]]
+    examples = examples_of(choice, settings)
     return tune(engine, examples, prompt, tuning_settings(settings), on_step=on_step, cancelled=cancelled, start=start)
+
+
+def examples_of(choice: Choice, settings: Settings) -> list[str]:
+    """What is worth a step each, as it is studied, in order."""
+    return [headed(c.path, c.language, c.text) for c in choice.picked()[: choice.steps(settings)]]
 
 
 def tuning_settings(settings: Settings) -> TuningSettings:

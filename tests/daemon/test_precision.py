@@ -81,8 +81,8 @@ def test_scores_are_close_and_take_half_the_room(whole: TransformersEngine, half
     assert first != second
     assert sum(second) == pytest.approx(sum(first), rel=0.01)
     apart = [abs(a - b) for a, b in zip(first, second, strict=True)]
-    assert max(apart) < 0.6
-    assert sum(apart) / len(apart) < 0.1
+    assert max(apart) < 0.5
+    assert sum(apart) / len(apart) < 0.05
     assert half.model.get_memory_footprint() == pytest.approx(whole.model.get_memory_footprint() / 2, rel=0.01)
 
 
@@ -132,30 +132,34 @@ def test_what_learns_is_float32(half: TransformersEngine) -> None:
 
 
 class Watched(TorchDispatchMode):
-    """Of each product of matrices: the numbers' types, and how many rows there are."""
+    """Of each product of matrices: the numbers' types, and the shapes."""
 
     def __init__(self) -> None:
         super().__init__()
         self.types: set[torch.dtype] = set()
-        self.rows: set[int] = set()
+        self.shapes: set[tuple[torch.Size, ...]] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func.overloadpacket in PRODUCTS:
             matrices = [value for value in args if isinstance(value, torch.Tensor)]
             self.types |= {value.dtype for value in matrices}
-            self.rows |= {value.shape[-2] for value in matrices}
+            self.shapes.add(tuple(value.shape for value in matrices))
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("tokens", [61, 64, 101])
+@pytest.mark.parametrize("tokens", [ROWS - 3, ROWS + 2 * FEW])
 def test_what_a_step_multiplies_is_bfloat16_and_of_few_shapes(half: TransformersEngine, tokens: int) -> None:
-    with Wardrobe(half) as wardrobe:
-        run = TuningRun(half, wardrobe, [TEXT], TuningSettings(4, 1e-3, tokens, guard=False, seed=0, depth=1.0))
-        with Watched() as watched:
-            run.step()
-    assert watched.types == {torch.bfloat16}
-    assert tokens % ROWS == 0 or tokens not in watched.rows
-    assert tokens - 1 not in watched.rows
+    """A text multiplies what one of the next multiple of `ROWS` does, but for a rest of `FEW` rows."""
+    seen = []
+    for length in (tokens, tokens + -tokens % ROWS):
+        with Wardrobe(half) as wardrobe:
+            run = TuningRun(half, wardrobe, [TEXT * 2], TuningSettings(4, 1e-3, length, guard=False, seed=0, depth=1.0))
+            assert run.next_tokens == length
+            with Watched() as watched:
+                run.step()
+        assert watched.types == {torch.bfloat16}
+        seen.append(watched.shapes)
+    assert seen[0] == seen[1]
 
 
 @pytest.mark.parametrize("tokens", [2, ROWS, ROWS + 1, READ_WHOLE])

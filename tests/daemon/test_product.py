@@ -10,11 +10,11 @@ from vicinal_daemon.tune.product import LoraProduct
 SIZES = st.integers(1, 5)
 
 
-def parts(*shape: int, bias: bool = True) -> tuple[torch.Tensor, ...]:
+def parts(*shape: int) -> tuple[torch.Tensor, ...]:
     """x, W, its bias, A, B: (…, in), (out, in), (out), (r, in), (out, r), in doubles."""
     *leading, inputs, outputs, rank = shape
     sizes = ((*leading, inputs), (outputs, inputs), (outputs,), (rank, inputs), (outputs, rank))
-    return tuple(torch.randn(size, dtype=torch.float64) * (bias or size != (outputs,)) for size in sizes)
+    return tuple(torch.randn(size, dtype=torch.float64) for size in sizes)
 
 
 @given(st.integers(0, 10**6), st.lists(SIZES, max_size=2), SIZES, SIZES, SIZES, st.floats(0.1, 3.0))

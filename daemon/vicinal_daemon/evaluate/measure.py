@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from vicinal_daemon.complete import prompt_for, tuning_settings
+from vicinal_daemon.complete import examples_of, prompt_for, tuning_settings
 from vicinal_daemon.config import Settings
 from vicinal_daemon.evaluate.modes import Data, Mode, Ranking, Recalled, Start
 from vicinal_daemon.evaluate.outcome import Outcome, record_of
@@ -16,7 +16,7 @@ from vicinal_daemon.evaluate.planted import planted
 from vicinal_daemon.evaluate.reading import BASE, Reader, Reading, Written
 from vicinal_daemon.evaluate.record import Record
 from vicinal_daemon.evaluate.tasks import Task
-from vicinal_daemon.generate.prompt import Prompt, headed, last_tokens
+from vicinal_daemon.generate.prompt import Prompt, last_tokens
 from vicinal_daemon.generate.remembered import Remembered
 from vicinal_daemon.generate.transformers_engine import TransformersEngine
 from vicinal_daemon.memory import Memory
@@ -203,7 +203,7 @@ class _Desk:
             # It is worn as the held-out code has judged it.
             return _Worn(begin, 0, 0.0, judged=False) if begin is not None else None
         choice, seconds = self._choice(mode.weights, mode.data)
-        examples = [headed(c.path, c.language, c.text) for c in choice.picked()[: choice.steps(lab.settings)]]
+        examples = examples_of(choice, lab.settings)
         started = time.perf_counter()
         bare = prompt_for(self._target, [], lab.engine, lab.settings)
         watched = [bare_context_of(bare)] if lab.settings.tune.guard else []

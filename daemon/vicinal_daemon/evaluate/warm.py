@@ -18,7 +18,7 @@ from vicinal_daemon.tune.adapter_file import settings_digest
 from vicinal_daemon.tune.files import read_adapter, write_adapter
 from vicinal_daemon.tune.guard import Passage
 from vicinal_daemon.tune.lora import Adapter
-from vicinal_daemon.tune.run import LONG_MOMENTUM, TuningRun
+from vicinal_daemon.tune.run import TuningRun
 from vicinal_daemon.tune.tuner import judge
 from vicinal_daemon.tune.wardrobe import Wardrobe
 from vicinal_indexer.index import RepositoryIndex
@@ -66,9 +66,7 @@ def _trained(
 ) -> Adapter | None:
     """All of what there is to learn; None if that is nothing."""
     warm = settings.warm
-    tuning = replace(
-        tuning_settings(settings), depth=warm.depth, learning_rate=warm.learning_rate, momentum=LONG_MOMENTUM
-    )
+    tuning = replace(tuning_settings(settings), depth=warm.depth, learning_rate=warm.learning_rate, momentum=None)
     run = TuningRun(engine, wardrobe, _texts(order.picks), tuning)
     try:
         while run.done < run.steps:

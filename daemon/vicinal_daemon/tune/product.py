@@ -2,7 +2,7 @@
 
 Owns x W' + s (x A') B' and its gradients, written down instead of found by PyTorch: sums are made where the product
 is, rows are padded once (`generate/bfloat16.py`), and nothing that is as large as the layer's output is kept. Of a step
-the small operations of LoRA are a third (`benchmarks/tuning.py`). It does not know layers, slots or what is learned.
+LoRA's small products are a fifth (RESULTS.md). It does not know layers, slots or what is learned.
 """
 
 from typing import Any

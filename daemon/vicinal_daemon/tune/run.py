@@ -18,11 +18,8 @@ from vicinal_daemon.tune.lora import Adapter, AttachedLora, Tensors, rounded
 from vicinal_daemon.tune.objective import objective
 from vicinal_daemon.tune.wardrobe import Wardrobe
 
-SECOND_MOMENT = 0.999
-"""Adam's usual beta_2."""
-
-LONG_MOMENTUM = 0.9
-"""Adam's usual beta_1, for a run of many steps."""
+BETAS = (0.9, 0.999)
+"""Adam's usual ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +31,7 @@ class TuningSettings:
         learning_rate: Adam's, at the first step.
         max_tokens: that each example is cut to.
         depth: the share of the layers that learns; None: as the engine was told.
-        momentum: Adam's beta_1, the weight of what earlier texts said in each step.
+        momentum: Adam's beta_1, the weight of what earlier texts said in each step; None: the usual one.
     """
 
     rank: int
@@ -43,7 +40,7 @@ class TuningSettings:
     guard: bool
     seed: int
     depth: float | None = None
-    momentum: float = LONG_MOMENTUM
+    momentum: float | None = None
 
 
 class TuningRun:
@@ -162,12 +159,10 @@ class TuningRun:
     def resume(self, lora: AttachedLora) -> None:
         """See `Student`. The moments are the run's own; the parameters may be those of a new attachment."""
         lora.fill("study", self._parked if self._parked is not None else self._start(lora))
-        self._optimizer = torch.optim.Adam(
-            lora.parameters("study").values(),
-            lr=self._settings.learning_rate,
-            betas=(self._settings.momentum, SECOND_MOMENT),
-            fused=True,
-        )
+        told = self._settings
+        betas = (BETAS[0] if told.momentum is None else told.momentum, BETAS[1])
+        learning = lora.parameters("study").values()
+        self._optimizer = torch.optim.Adam(learning, lr=told.learning_rate, betas=betas, fused=True)
         if self._moments is not None:
             self._optimizer.load_state_dict(self._moments)
         self._parked = self._moments = None

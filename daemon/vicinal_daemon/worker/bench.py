@@ -187,7 +187,13 @@ class Bench:
         engine, wardrobe = self._tunable()
         _check(cancelled)
         settings = TuningSettings(
-            unit.rank, unit.learning_rate, unit.max_tokens, True, unit.seed, depth=unit.depth, momentum=unit.momentum
+            unit.rank,
+            unit.learning_rate,
+            unit.max_tokens,
+            guard=True,
+            seed=unit.seed,
+            depth=unit.depth,
+            momentum=unit.momentum,
         )
         run = TuningRun(
             engine,

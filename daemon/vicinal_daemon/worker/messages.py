@@ -172,8 +172,8 @@ class Begin:
     watched: PromptShape | None = None
     depth: float | None = None
     """The share of the layers that learns; None: as in `Load`."""
-    momentum: float = 0.9
-    """Adam's beta_1."""
+    momentum: float | None = None
+    """Adam's beta_1; None: the usual one."""
 
 
 @dataclass(frozen=True, slots=True)
